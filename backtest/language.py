@@ -1,11 +1,12 @@
 """The hypothesis language: what Beton proposes, people read, the engine scores and the live sweep evaluates.
 
-A hypothesis says: *units* (persons, or accounts of one group type), from their *entry* on, for whom one to three *clauses* all hold, reach an
-*outcome* within a *horizon*. A clause denotes, for each unit, a set of half-open intervals `[from, until)` in which it holds; the hypothesis holds
-where all of them do, cut to `[entry, ∞)`, and **fires** where it becomes true. "Or" is two hypotheses. What each clause means to the microsecond
-is told in `backtest.truth`; `docs/reference/language/` shows every form.
+A hypothesis says: *units* (persons, or accounts of one group type), from their *entry* on, for whom one to three *clauses* all hold,
+reach an *outcome* within a *horizon*. A clause denotes, for each unit, a set of half-open intervals `[from, until)` in which it holds; the
+hypothesis holds where all of them do, cut to `[entry, ∞)`, and **fires** where it becomes true. "Or" is two hypotheses. What each clause
+means to the microsecond is told in `backtest.truth`; `docs/reference/language/` shows every form.
 
-Two rules about what may live in this file: only the shape of the language (no arithmetic, no data), and nothing without a line in the reference.
+Two rules about what may live in this file: only the shape of the language (no arithmetic, no data), and nothing without a line in the
+reference.
 """
 
 from __future__ import annotations
@@ -193,7 +194,7 @@ class Cohort(Part):
     """Member of a PostHog cohort, by today's membership: it looks back with today's knowledge and says so."""
 
     kind: Literal["cohort"]
-    cohort: Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), Field(min_length=1)]
+    cohort: Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value), Field(min_length=1)]
 
 
 Clause = Annotated[Did | DidNot | Sequence | Without | Trend | Total | State | Age | Cohort, Field(discriminator="kind")]
@@ -304,6 +305,8 @@ class Hypothesis(Part):
         if not isinstance(outcome, PropertyOutcome):
             outcome = outcome.model_copy(update={"match": outcome.match.canonical()})
         entry = self.entry.canonical() if self.entry else None
+        if entry and entry.any_event and not entry.where:
+            entry = None  # the first of any event is the unit's first event
         return self.model_copy(update={"clauses": tuple(clauses[key] for key in sorted(clauses)), "outcome": outcome, "entry": entry})
 
     @property

@@ -6,6 +6,9 @@ Equality is by JSON type; text counts as a number or a boolean only where the ta
 
 from __future__ import annotations
 
+import json
+import math
+import re
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any
@@ -48,15 +51,24 @@ ORDERED = {Op.greater_than, Op.at_least, Op.less_than, Op.at_most}
 ON_TEXT = {Op.contains, Op.starts_with}
 
 
+def _as_date(value: Any) -> Any:
+    """Pydantic would read `2026` as seconds since 1970."""
+    if isinstance(value, datetime) or (isinstance(value, str) and re.match(r"\d{4}-\d\d-\d\d", value)):
+        return value
+    raise ValueError("an instant is written like 2026-01-31T09:00:00Z")
+
+
 class Instant(Part):
     """A point in time to compare a property with, as opposed to a text that happens to look like one."""
 
-    instant: datetime
+    instant: Annotated[datetime, BeforeValidator(_as_date)]
 
     @model_validator(mode="after")
     def _has_a_zone(self) -> Instant:
         if self.instant.tzinfo is None:
             raise ValueError("an instant needs its time zone, for example 2026-01-31T09:00:00Z")
+        if not 1 < self.instant.year < 9999:
+            raise ValueError("an instant lies in the years 2 to 9998")
         return self
 
     @model_serializer
@@ -97,9 +109,12 @@ class Comparison(Part):
         elif self.value is None:
             raise ValueError(f"{self.op} needs a value; to ask whether the property is missing use is_not_set")
         elif (self.op is Op.any_of) != isinstance(self.value, tuple):
-            raise ValueError("any_of takes a list of values" if self.op is Op.any_of else f"{self.op} takes one value; for several use any_of")
+            several = f"{self.op} takes one value; for several use any_of"
+            raise ValueError("any_of takes a list of values" if self.op is Op.any_of else several)
         elif self.op is Op.any_of and not self.value:
             raise ValueError("any_of needs at least one value")
+        elif any(isinstance(one, float) and not math.isfinite(one) for one in _several(self.value)):
+            raise ValueError("a number is finite")
         elif self.op in ORDERED and isinstance(self.value, bool):
             raise ValueError(f"{self.op} compares numbers, texts or instants, not true and false")
         elif self.op is Op.starts_with and not isinstance(self.value, str):
@@ -119,10 +134,14 @@ class Comparison(Part):
         if not isinstance(self.value, tuple):
             return self.model_copy(update={"value": _whole(self.value)})
         whole = (_whole(one) for one in self.value)
-        values = {(type(one).__name__, str(one)): one for one in whole if one is not None}
+        values = {json.dumps(_plain(one)): one for one in whole if one is not None}
         if len(values) == 1:
             return Comparison(property=self.property, op=Op.equals, value=next(iter(values.values())))
         return Comparison(property=self.property, op=Op.any_of, value=tuple(values[key] for key in sorted(values)))
+
+
+def _several(value: Scalar | tuple[Scalar, ...] | None) -> tuple[Scalar | None, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 def _whole(value: Scalar | None) -> Scalar | None:

@@ -82,9 +82,8 @@ def taxonomy_faults(hypothesis: Hypothesis, taxonomy: Taxonomy) -> list[Fault]:
     """Faults against what the project knows: unknown events, properties, group types."""
     faults = []
     for field, match in matches_of(hypothesis):
-        for name in match.events:
-            if taxonomy.event(name) is None:
-                faults.append(Fault(f"{field}.events", f"no event is called {name!r}", _or(taxonomy.nearest_event(name))))
+        unknown = [name for name in match.events if taxonomy.event(name) is None]
+        faults += [Fault(f"{field}.events", f"no event is called {name!r}", _or(taxonomy.nearest_event(name))) for name in unknown]
         for index, comparison in enumerate(match.where):
             faults += _property_faults(f"{field}.where.{index}.property", comparison.property, taxonomy)
     for index, clause in enumerate(hypothesis.clauses):
@@ -100,7 +99,7 @@ def taxonomy_faults(hypothesis: Hypothesis, taxonomy: Taxonomy) -> list[Fault]:
 
 
 def _property_faults(field: str, path: tuple[str, ...], taxonomy: Taxonomy) -> list[Fault]:
-    if taxonomy.has_property(path[0]):
+    if taxonomy.property(path[0]) is not None:
         return []
     return [Fault(field, f"no event carries a property called {path[0]!r}", _or(taxonomy.nearest_property(path[0])))]
 
