@@ -185,9 +185,7 @@ class EventMatch(Part):
 
     def canonical(self) -> EventMatch:
         where = {str(one.model_dump()): one for one in (one.canonical() for one in self.where)}
-        return EventMatch(
-            events=tuple(sorted(set(self.events))), any_event=self.any_event, where=tuple(where[key] for key in sorted(where))
-        )
+        return EventMatch(events=tuple(sorted(set(self.events))), any_event=self.any_event, where=tuple(where[key] for key in sorted(where)))
 
 
 Match = Annotated[EventMatch, BeforeValidator(_as_match)]

@@ -1,0 +1,115 @@
+"""The age-matched baseline: how often does *any* unit that is still unconverted at this age convert within the horizon?
+
+For a fire at age u (time since entry), B(u) = converted within (u, u + H] / at risk, over all units with an entry, fired or not, for which
+the instant entry + u lies in the window with its horizon complete (numbers 1.5 and 1.9 rule 5). A unit with entry a and outcome age s = c - a is at risk for
+exactly the ages u in [T0 - a, T1 - H - a] with u < s, and converts in time where also u >= s - H: two intervals of u per unit. So B is a table of
+sorted interval ends, and one age costs four binary searches. The table needs all units and does not depend on how the log was cut.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.intervals import ALWAYS, FOREVER, Codes, Intervals, Ints, covered, intersection, order
+
+MINIMUM_COMPARATORS = 20
+"""With fewer units at risk at its age a fire is unsupported: it counts for precision, not for lift."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Sums over fires: `supported` of them, `hits` true positives among these, and `total` = Σ B(age), once, in a fixed order (fsum)."""
+
+    supported: int
+    hits: int
+    total: float
+
+    @property
+    def baseline(self) -> float | None:
+        return self.total / self.supported if self.supported else None
+
+    @property
+    def lift(self) -> float | None:
+        return self.hits / self.total if self.supported and self.total > 0 else None
+
+
+@dataclass(frozen=True)
+class AgeTable:
+    """How many intervals of age cover u, for those at risk and those who convert in time: sorted starts (inclusive) and stops (exclusive)."""
+
+    risk_starts: Ints
+    risk_stops: Ints
+    hit_starts: Ints
+    hit_stops: Ints
+
+    def at_risk(self, age: Ints) -> Ints:
+        return _covering(self.risk_starts, self.risk_stops, age)
+
+    def converting(self, age: Ints) -> Ints:
+        return _covering(self.hit_starts, self.hit_stops, age)
+
+
+def _covering(starts: Ints, stops: Ints, age: Ints) -> Ints:
+    return np.searchsorted(starts, age, "right") - np.searchsorted(stops, age, "right")
+
+
+@dataclass(frozen=True)
+class AtRisk:
+    """The intervals of age in which each unit is at risk with a complete horizon; narrow it for other comparators, then make the `table`."""
+
+    ages: Intervals
+    outcome_age: Ints
+    horizon: int
+
+    def table(self) -> AgeTable:
+        unit, start, stop = self.ages.unit, self.ages.start, self.ages.stop
+        soonest = np.maximum(start, self.outcome_age[unit] - self.horizon)
+        hits = soonest < stop
+        return AgeTable(np.sort(start), np.sort(stop), np.sort(soonest[hits]), np.sort(stop[hits]))
+
+    def narrowed(self, to: Intervals) -> AtRisk:
+        return AtRisk(intersection([self.ages, to]), self.outcome_age, self.horizon)
+
+
+def at_risk(entry: Ints, outcome: Ints, window_start: int, window_end: int, horizon: int) -> AtRisk:
+    entered = entry < FOREVER
+    age = np.where(outcome < FOREVER, outcome - np.where(entered, entry, 0), FOREVER)
+    unit = np.flatnonzero(entered)
+    start = np.maximum(window_start - entry[unit], 0)
+    stop = np.minimum(window_end - horizon - entry[unit] + 1, age[unit])  # ages are whole microseconds: u < s, u <= T1 - H - a
+    real = start < stop
+    return AtRisk(Intervals(unit[real].astype(np.int32), start[real], stop[real]), age, horizon)
+
+
+def awake_ages(entry: Ints, unit: Codes, first: Ints, last: Ints, within: int) -> Intervals:
+    """Ages at which a unit had an event in (t - within, t], from blocks of presence without inner gaps longer than `within`."""
+    known = entry[unit] < FOREVER
+    unit, first, last = unit[known], first[known], last[known]
+    by = order(unit, first)
+    unit, first, last = unit[by], first[by], last[by]
+    start, stop = first - entry[unit], last - entry[unit] + within
+    return covered(unit, start, stop)
+
+
+def not_yet_fired_ages(entry: Ints, fired_unit: Codes, fired_at: Ints) -> Intervals:
+    """Ages up to and including a unit's fire (all ages where it never fires): a fire is its own comparator."""
+    stop = np.full(len(entry), FOREVER)
+    stop[fired_unit] = fired_at - entry[fired_unit] + 1
+    everyone = np.flatnonzero(entry < FOREVER).astype(np.int32)
+    return Intervals(everyone, np.full(len(everyone), ALWAYS), stop[everyone])
+
+
+def expected(table: AgeTable, ages: Ints, converted: np.ndarray, supported: np.ndarray) -> Expected:
+    """Over fires at `ages` (microseconds since entry) that are `supported`; `converted` flags the true positives."""
+    ages, converted = ages[supported], converted[supported]
+    risk, hits = table.at_risk(ages), table.converting(ages)
+    answerable = risk > 0
+    total = math.fsum(np.sort(hits[answerable] / risk[answerable]).tolist())
+    return Expected(int(answerable.sum()), int(converted[answerable].sum()), total)
+
+
+def supported(table: AgeTable, ages: Ints) -> np.ndarray:
+    return table.at_risk(ages) >= MINIMUM_COMPARATORS

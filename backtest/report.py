@@ -1,0 +1,77 @@
+"""The published form of a score: the same fields and names in JSON, tables, pages and messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from backtest.durations import DAY
+from backtest.events import Window
+from backtest.proportions import Interval
+from backtest.score import Score
+
+
+def published(score: Score, window: Window) -> dict[str, Any]:
+    """The `backtest` object of a hypothesis. A ratio that cannot be told is null; `insufficient` says why nothing is concluded."""
+    closed = score.closed
+    whole: dict[str, Any] = {
+        "window_days": _days(window),
+        "precision": score.precision,
+        "recall": score.recall,
+        "lift_vs_baseline": score.lift,
+        "sample_size": score.sample_size,
+        **_ends("precision", score.precision_interval),
+        **_ends("recall", score.recall_interval),
+        **_ends("lift_vs_baseline", score.lift_interval),
+        "baseline": score.expected.baseline,
+        "population": score.population,
+        "fired": score.fires_total,
+        "converters": score.recall_converters,
+        "counts": {
+            "fires_total": score.fires_total,
+            "excluded_converted": score.excluded_converted,
+            "pending": score.pending,
+            "sample_size": score.sample_size,
+            "true_positives": score.true_positives,
+            "expected": score.expected.total,
+            "recall_converters": score.recall_converters,
+            "recall_hits": score.recall_hits,
+            "supported_fires": score.expected.supported,
+            "supported_true_positives": score.expected.hits,
+            "unsupported": score.unsupported,
+        },
+        "closed": {
+            "design": score.design.value,
+            "tp": closed.tp,
+            "fp": closed.fp,
+            "fn": closed.fn,
+            "tn": closed.tn,
+            "p_value": closed.p_value,
+            "lift": closed.lift,
+            **_ends("lift", closed.lift_interval),
+        },
+        "lift_live7d": score.expected_live7d.lift,
+        "lift_not_yet_fired": score.expected_not_yet_fired.lift,
+        "lead": None
+        if score.lead is None
+        else {
+            "median_hours": score.lead.median_hours,
+            "tenth_percentile_hours": score.lead.tenth_hours,
+            "share_within_1h": score.lead.share_within_1h,
+            "share_within_24h": score.lead.share_within_24h,
+        },
+    }
+    if score.insufficient:
+        whole["insufficient"] = {
+            "reason": "; ".join(one.reason for one in score.insufficient),
+            "missing": [{"what": one.what, "needs": one.needs, "has": one.has} for one in score.insufficient],
+        }
+    return whole
+
+
+def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
+    return {f"{name}_low": interval.low if interval else None, f"{name}_high": interval.high if interval else None}
+
+
+def _days(window: Window) -> int | float:
+    days = (window.end - window.start) / DAY
+    return int(days) if days.is_integer() else days
