@@ -1,0 +1,567 @@
+"""The brute-force oracle: what a hypothesis means, in plain loops, written for obviousness and never for speed.
+
+It shares nothing with the engine but the types of the language. Every definition is asked directly, at one instant, from the events at or
+before that instant. All instants and lengths are whole microseconds, so "the instant before t" is t - 1.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from fractions import Fraction
+from math import fsum
+from typing import Any
+
+from backtest.language import (
+    Age,
+    Clause,
+    Cohort,
+    Did,
+    DidNot,
+    First,
+    Hypothesis,
+    Lapse,
+    Last,
+    PropertyOutcome,
+    Sequence,
+    Span,
+    State,
+    Total,
+    Trend,
+    ValuesOf,
+    Without,
+)
+from backtest.matching import Comparison, EventMatch, Instant, Op
+
+MINUTE = 60_000_000
+HALF_HOUR = 30 * MINUTE
+DAY = 24 * 60 * MINUTE
+FEWEST_COMPARATORS = 20
+JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One event of the source. `at` is in microseconds since the epoch; `unit` is the person or the account, `person` always the person."""
+
+    unit: str
+    event: str
+    at: int
+    properties: dict[str, Any]
+    person: str
+    uuid: str | None = None
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def look_up(properties: dict[str, Any], path: tuple[str, ...]) -> Any:
+    """The value at a path; None where any key is missing (JSON null is missing too)."""
+    value: Any = properties
+    for key in path:
+        if not isinstance(value, dict) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def as_declared(value: Any, declared: str | None) -> Any:
+    """Text that counts as a number or a boolean, because the schema says that the property is one, becomes it; the rest stays."""
+    if isinstance(value, str) and declared == "numeric" and JSON_NUMBER.fullmatch(value):
+        return json.loads(value)
+    if isinstance(value, str) and declared == "boolean" and value.lower() in ("true", "false"):
+        return value.lower() == "true"
+    return value
+
+
+def as_instant(value: Any) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        instant = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
+
+
+def canonical_json(value: Any) -> str:
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return json.dumps(value)
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else json.dumps(value)
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, list):
+        return "[" + ",".join(canonical_json(one) for one in value) + "]"
+    return "{" + ",".join(f"{json.dumps(key)}:{canonical_json(value[key])}" for key in sorted(value)) + "}"
+
+
+def as_text(value: Any) -> str:
+    return value if isinstance(value, str) else canonical_json(value)
+
+
+def is_equal(found: Any, wanted: Any, declared: str | None) -> bool:
+    if found is None:
+        return False
+    if isinstance(wanted, Instant):
+        return as_instant(found) == wanted.instant
+    found, wanted = as_declared(found, declared), as_declared(wanted, declared)
+    if isinstance(found, bool) or isinstance(wanted, bool):
+        return isinstance(found, bool) and isinstance(wanted, bool) and found == wanted
+    if is_number(found) or is_number(wanted):
+        return is_number(found) and is_number(wanted) and found == wanted
+    return isinstance(found, str) and isinstance(wanted, str) and found == wanted
+
+
+def in_order(found: Any, op: Op, wanted: Any, declared: str | None) -> bool:
+    if found is None:
+        return False
+    if isinstance(wanted, Instant):
+        found, wanted = as_instant(found), wanted.instant
+        comparable = found is not None
+    else:
+        found, wanted = as_declared(found, declared), as_declared(wanted, declared)
+        comparable = (is_number(found) and is_number(wanted)) or (isinstance(found, str) and isinstance(wanted, str))
+    if not comparable:
+        return False
+    if op is Op.greater_than:
+        return found > wanted
+    if op is Op.at_least:
+        return found >= wanted
+    if op is Op.less_than:
+        return found < wanted
+    return found <= wanted
+
+
+def compares(found: Any, op: Op, wanted: Any, declared: str | None) -> bool:
+    """`found` is the value of an event (None: missing), `wanted` the value of the hypothesis."""
+    if op is Op.is_set:
+        return found is not None
+    if op is Op.is_not_set:
+        return found is None
+    if op is Op.equals:
+        return is_equal(found, wanted, declared)
+    if op is Op.not_equals:
+        return not is_equal(found, wanted, declared)
+    if op is Op.any_of:
+        return any(is_equal(found, one, declared) for one in wanted)
+    if op is Op.contains:
+        if isinstance(found, list):
+            return any(is_equal(element, wanted, declared) for element in found)
+        return isinstance(found, str) and isinstance(wanted, str) and wanted.lower() in found.lower()
+    if op is Op.starts_with:
+        return isinstance(found, str) and found.lower().startswith(wanted.lower())
+    return in_order(found, op, wanted, declared)
+
+
+# --- the oracle ------------------------------------------------------------------------------------------------------
+
+
+class Oracle:
+    """Answers about one log and one window `[start, end)`.
+
+    `types` says how a property is declared ("numeric", "boolean", anything else); nested ones by their path joined with dots.
+    `cohorts` gives the members of each cohort.
+    """
+
+    def __init__(
+        self,
+        rows: list[Row],
+        start: int,
+        end: int,
+        *,
+        types: dict[str, str] | None = None,
+        cohorts: dict[str, set[str]] | None = None,
+    ) -> None:
+        self.start, self.end = start, end
+        self.types, self.cohorts = types or {}, cohorts or {}
+        self.history: dict[str, list[Row]] = {}  # per unit, everything before the window's end, by time
+        delivered = set()
+        for row in sorted(rows, key=lambda row: row.at):
+            again = row.uuid is not None and row.uuid in delivered
+            delivered.add(row.uuid)
+            if not again and row.at < end:
+                self.history.setdefault(row.unit, []).append(row)
+        self._matched: dict[tuple[str, str], list[Row]] = {}
+
+    # --- events ---
+
+    def _declared(self, path: tuple[str, ...]) -> str | None:
+        return self.types.get(".".join(path))
+
+    def _fits(self, comparison: Comparison, row: Row) -> bool:
+        path = comparison.property
+        return compares(look_up(row.properties, path), comparison.op, comparison.value, self._declared(path))
+
+    def _is_match(self, match: EventMatch, row: Row) -> bool:
+        named = match.any_event or row.event in match.events
+        return named and all(self._fits(comparison, row) for comparison in match.where)
+
+    def _ever(self, match: EventMatch, unit: str) -> list[Row]:
+        """The unit's matching events in all visible history. Remembered, because one instant after another asks for the same."""
+        key = (repr(match), unit)
+        if key not in self._matched:
+            self._matched[key] = [row for row in self.history[unit] if self._is_match(match, row)]
+        return self._matched[key]
+
+    def _seen(self, match: EventMatch, unit: str, t: int) -> list[Row]:
+        """The matching events that a clause may use at instant t: those of the window, up to and including t."""
+        return [row for row in self._ever(match, unit) if self.start <= row.at <= t]
+
+    # --- entry and outcome: the first ever ---
+
+    def entry(self, hypothesis: Hypothesis) -> dict[str, int]:
+        found = {}
+        for unit, rows in self.history.items():
+            times = [row.at for row in rows if hypothesis.entry is None or self._is_match(hypothesis.entry, row)]
+            if times:
+                found[unit] = min(times)
+        return found
+
+    def outcome(self, hypothesis: Hypothesis) -> dict[str, int]:
+        outcome = hypothesis.outcome
+        found = {}
+        for unit, entry in self.entry(hypothesis).items():
+            if isinstance(outcome, Lapse):
+                times = self._lapses(outcome, unit, entry)
+            elif isinstance(outcome, PropertyOutcome):
+                comparison = Comparison(property=outcome.property, op=outcome.op, value=outcome.value)
+                times = [row.at for row in self.history[unit] if self._fits(comparison, row)]
+            else:
+                times = [row.at for row in self._ever(outcome.match, unit)]
+            if times:
+                found[unit] = min(times)
+        return found
+
+    def _lapses(self, lapse: Lapse, unit: str, entry: int) -> list[int]:
+        """Instants from which no match lies in the last `after`; a match at m leaves `(t - after, t]` at m + after."""
+        matches = [row.at for row in self._ever(lapse.match, unit)]
+        instants = [entry + lapse.after, *(at + lapse.after for at in matches)]
+        return [
+            t
+            for t in instants
+            if entry + lapse.after <= t < self.end and not any(t - lapse.after < at <= t for at in matches)
+        ]  # fmt: skip
+
+    # --- spans ---
+
+    def _session(self, unit: str, entry: int, t: int) -> list[Row]:
+        """The unit's events in `[entry, entry + 24 h)` up to t, until the first gap of more than 30 minutes. Later ones are no longer in it."""
+        session: list[Row] = []
+        for row in self.history[unit]:
+            if max(entry, self.start) <= row.at <= t:
+                if row.at >= entry + DAY or (session and row.at - session[-1].at > HALF_HOUR):
+                    break
+                session.append(row)
+        return session
+
+    def _in_span(self, match: EventMatch, span: Span, unit: str, entry: int, t: int) -> list[Row]:
+        """The matches that the span holds, as known at t."""
+        if span == "first_session":
+            return [row for row in self._session(unit, entry, t) if self._is_match(match, row)]
+        seen = self._seen(match, unit, t)
+        if isinstance(span, First):
+            return [row for row in seen if entry <= row.at < entry + span.first]
+        if isinstance(span, Last):
+            return [row for row in seen if t - span.last < row.at]
+        return [row for row in seen if entry <= row.at]
+
+    # --- the clauses, each asked at one instant t >= entry ---
+
+    def _clause(self, clause: Clause, unit: str, entry: int, t: int) -> bool:
+        if isinstance(clause, Did):
+            return self._did(clause, unit, entry, t)
+        if isinstance(clause, DidNot):
+            return self._did_not(clause, unit, entry, t)
+        if isinstance(clause, Sequence):
+            return self._sequence(clause, unit, entry, t)
+        if isinstance(clause, Without):
+            return self._without(clause, unit, t)
+        if isinstance(clause, Trend):
+            return self._trend(clause, unit, entry, t)
+        if isinstance(clause, Total):
+            return self._total(clause, unit, entry, t)
+        if isinstance(clause, State):
+            latest = self._latest_carrier(clause, unit, t)
+            return latest is not None and compares(latest, clause.op, clause.value, self._declared(clause.property))
+        if isinstance(clause, Age):
+            return t >= entry + clause.at_least
+        assert isinstance(clause, Cohort)
+        return unit in self.cohorts.get(clause.cohort, set())
+
+    def _did(self, clause: Did, unit: str, entry: int, t: int) -> bool:
+        rows = self._in_span(clause.match, clause.span, unit, entry, t)
+        if isinstance(clause.count, ValuesOf):
+            values = [look_up(row.properties, clause.count.values_of) for row in rows]
+            measure = len({as_text(value) for value in values if value is not None})
+        elif clause.count == "days":
+            measure = len({row.at // DAY for row in rows})  # the epoch began at a UTC midnight
+        elif clause.count == "persons":
+            measure = len({row.person for row in rows})
+        else:
+            measure = len(rows)
+        return measure >= clause.at_least
+
+    def _did_not(self, clause: DidNot, unit: str, entry: int, t: int) -> bool:
+        if clause.span == "first_session":
+            session = self._session(unit, entry, t)
+            ended_by_silence = bool(session) and t >= session[-1].at + HALF_HOUR
+            over = ended_by_silence or t >= entry + DAY
+        elif isinstance(clause.span, First):
+            over = t >= entry + clause.span.first
+        else:
+            over = t >= entry + clause.span.last
+        return over and not self._in_span(clause.match, clause.span, unit, entry, t)
+
+    def _sequence(self, clause: Sequence, unit: str, entry: int, t: int) -> bool:
+        for a in self._in_span(clause.match, clause.span, unit, entry, t):
+            for b in self._in_span(clause.then, clause.span, unit, entry, t):
+                if a.at < b.at and (clause.within is None or b.at - a.at <= clause.within):
+                    return True
+        return False
+
+    def _without(self, clause: Without, unit: str, t: int) -> bool:
+        spoilers = self._seen(clause.without, unit, t)
+        for a in self._seen(clause.match, unit, t):
+            until = a.at + clause.within
+            if until <= t and not any(a.at < b.at <= until for b in spoilers):
+                return True
+        return False
+
+    def _trend(self, clause: Trend, unit: str, entry: int, t: int) -> bool:
+        times = [row.at for row in self._seen(clause.match, unit, t)]
+        now = sum(t - clause.over < at <= t for at in times)
+        before = sum(t - 2 * clause.over < at <= t - clause.over for at in times)
+        if t < entry + 2 * clause.over or before < clause.at_least_before:
+            return False
+        if clause.ratio_at_least is not None:
+            return Fraction(now, before) >= Fraction(str(clause.ratio_at_least))
+        return Fraction(now, before) <= Fraction(str(clause.ratio_at_most))
+
+    def _total(self, clause: Total, unit: str, entry: int, t: int) -> bool:
+        numbers = []
+        for row in self._in_span(clause.match, clause.span, unit, entry, t):
+            value = as_declared(look_up(row.properties, clause.property), self._declared(clause.property))
+            if is_number(value):
+                numbers.append((row.at, value))
+        if not numbers:
+            return False
+        if clause.measure == "sum":
+            total = fsum(value for _, value in numbers)
+        elif clause.measure == "max":
+            total = max(value for _, value in numbers)
+        else:
+            total = max(numbers)[1]  # the latest instant; among tied ones the greatest value
+        return total >= clause.at_least if clause.at_least is not None else total <= clause.at_most
+
+    # --- state ---
+
+    def _carriers(self, clause: State, unit: str) -> list[Row]:
+        return [row for row in self.history[unit] if look_up(row.properties, clause.property) is not None]
+
+    def _latest_carrier(self, clause: State, unit: str, t: int) -> Any:
+        """The property's value as the unit's latest event up to t carries it; None before it is known.
+
+        What lies before the window is the seed: its latest value, as for any other instant. Tied events: the greatest value.
+        """
+        carriers = [row for row in self._carriers(clause, unit) if row.at <= t]
+        if not carriers:
+            return None
+        latest = max(row.at for row in carriers)
+        tied = [look_up(row.properties, clause.property) for row in carriers if row.at == latest]
+        declared = self._declared(clause.property)
+        numbers = [value for value in tied if is_number(as_declared(value, declared))]
+        if numbers:
+            return max(numbers, key=lambda value: as_declared(value, declared))
+        return max(tied, key=canonical_json)
+
+    def _becomes_known(self, clause: State, unit: str, t: int) -> bool:
+        """Whether the property is carried for the first time ever at t: with a carrier before the window it was known all along."""
+        carriers = self._carriers(clause, unit)
+        return bool(carriers) and min(row.at for row in carriers) == t
+
+    # --- the hypothesis ---
+
+    def holds(self, hypothesis: Hypothesis, unit: str, t: int) -> bool:
+        """The definition, at one instant, from events at or before it only."""
+        entry = self.entry(hypothesis).get(unit)
+        return entry is not None and self._holds(hypothesis, unit, entry, t)
+
+    def _holds(self, hypothesis: Hypothesis, unit: str, entry: int, t: int) -> bool:
+        return t >= entry and all(self._clause(clause, unit, entry, t) for clause in hypothesis.clauses)
+
+    def _instants(self, hypothesis: Hypothesis, unit: str, entry: int) -> list[int]:
+        """Every instant at which truth can change.
+
+        Each clause compares t with the times of events and with entry, always shifted by nothing or by a length of the hypothesis (or twice the
+        length of a trend, 30 minutes, 24 hours); between two such instants none of these comparisons changes, so neither does truth.
+        """
+        lengths = {0, HALF_HOUR, DAY}
+        for clause in hypothesis.clauses:
+            span = getattr(clause, "span", None)
+            if isinstance(span, First):
+                lengths.add(int(span.first))
+            if isinstance(span, Last):
+                lengths.add(int(span.last))
+            if isinstance(clause, Sequence | Without) and clause.within is not None:
+                lengths.add(int(clause.within))
+            if isinstance(clause, Trend):
+                lengths |= {int(clause.over), 2 * int(clause.over)}
+            if isinstance(clause, Age):
+                lengths.add(int(clause.at_least))
+        anchors = {entry, *(row.at for row in self.history[unit])}
+        return sorted({anchor + length for anchor in anchors for length in lengths} | {self.start, self.look_from(hypothesis), self.end})
+
+    def _is_fire(self, hypothesis: Hypothesis, unit: str, entry: int, t: int) -> bool:
+        """Whether a maximal interval of truth starts at t, and not only because a state became known."""
+        if not self._holds(hypothesis, unit, entry, t) or self._holds(hypothesis, unit, entry, t - 1):
+            return False
+        if t == entry:
+            return True
+        starting = [clause for clause in hypothesis.clauses if not self._clause(clause, unit, entry, t - 1)]
+        return any(not (isinstance(clause, State) and self._becomes_known(clause, unit, t)) for clause in starting)
+
+    def look_from(self, hypothesis: Hypothesis) -> int:
+        """S0: the window's start plus the longest trailing look-back."""
+        backs = [0]
+        for clause in hypothesis.clauses:
+            if isinstance(clause, Trend):
+                backs.append(2 * int(clause.over))
+            if isinstance(clause, Without):
+                backs.append(int(clause.within))
+            span = getattr(clause, "span", None)
+            if isinstance(span, Last):
+                backs.append(int(span.last))
+        return self.start + max(backs)
+
+    def _entrants(self, hypothesis: Hypothesis) -> dict[str, int]:
+        """The units that may fire, with their entry: a first span or `ever` restricts them to those that enter between S0 and the end."""
+        spans = [getattr(clause, "span", None) for clause in hypothesis.clauses]
+        entries = self.entry(hypothesis)
+        if not any(isinstance(span, First) or span in ("first_session", "ever") for span in spans):
+            return entries
+        return {unit: entry for unit, entry in entries.items() if self.look_from(hypothesis) <= entry < self.end}
+
+    def fires(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
+        """(unit, instant, occurrence from 1 on), sorted."""
+        again = hypothesis.fires_again_after
+        found = []
+        for unit, entry in self._entrants(hypothesis).items():
+            earlier: list[int] = []
+            for t in self._instants(hypothesis, unit, entry):
+                if not self.look_from(hypothesis) <= t < self.end:
+                    continue
+                if earlier and again is None:
+                    break
+                if earlier and t < earlier[-1] + again:
+                    continue
+                if self._is_fire(hypothesis, unit, entry, t):
+                    earlier.append(t)
+                    found.append((unit, t, len(earlier)))
+        return sorted(found)
+
+    # --- scores ---
+
+    def score(self, hypothesis: Hypothesis) -> dict[str, Any]:
+        """Design F's counts and ratios, its lead times (microseconds, sorted), and the closed table. None where a ratio cannot be told."""
+        horizon, look_from = int(hypothesis.horizon), self.look_from(hypothesis)
+        entries, outcomes = self.entry(hypothesis), self.outcome(hypothesis)
+        fires = {unit: t for unit, t, occurrence in self.fires(hypothesis) if occurrence == 1}
+        excluded = pending = hits = 0
+        evaluated = []
+        for unit, fire in fires.items():
+            if unit in outcomes and outcomes[unit] <= fire:
+                excluded += 1
+            elif fire + horizon > self.end:
+                pending += 1
+            else:
+                evaluated.append(unit)
+        leads = [outcomes[unit] - fires[unit] for unit in evaluated if unit in outcomes and outcomes[unit] <= fires[unit] + horizon]
+        converters = [
+            unit for unit in self._entrants(hypothesis) if unit in outcomes and look_from <= outcomes[unit] < self.end and outcomes[unit] > entries[unit]
+        ]  # fmt: skip
+        hits = sum(unit in fires and fires[unit] < outcomes[unit] <= fires[unit] + horizon for unit in converters)
+        table = {
+            "fires_total": len(fires),
+            "excluded_converted": excluded,
+            "pending": pending,
+            "sample_size": len(evaluated),
+            "true_positives": len(leads),
+            "recall_converters": len(converters),
+            "recall_hits": hits,
+            "precision": len(leads) / len(evaluated) if evaluated else None,
+            "recall": hits / len(converters) if converters else None,
+            "closed": self._closed(hypothesis, entries, outcomes, fires),
+            "leads": sorted(leads),
+        }
+        return table | self._expected(horizon, entries, outcomes, fires, evaluated)
+
+    def _expected(
+        self, horizon: int, entries: dict[str, int], outcomes: dict[str, int], fires: dict[str, int], evaluated: list[str]
+    ) -> dict[str, Any]:
+        """Each evaluated fire against all units at the fire's exact age; fewer than 20 comparators leave the fire out of everything here."""
+        shares, live_shares, unfired_shares, true_positives = [], [], [], 0
+        for unit in evaluated:
+            age = fires[unit] - entries[unit]
+            everyone, live, unfired = [], [], []  # of each comparator: does it convert within the horizon?
+            for other, entry in entries.items():
+                then = entry + age
+                outcome = outcomes.get(other)
+                if not self.start <= then or then + horizon > self.end or (outcome is not None and outcome <= then):
+                    continue
+                converts = outcome is not None and outcome <= then + horizon
+                everyone.append(converts)
+                if any(then - 7 * DAY < row.at <= then for row in self.history[other]):
+                    live.append(converts)
+                if other not in fires or fires[other] >= then:
+                    unfired.append(converts)
+            if len(everyone) >= FEWEST_COMPARATORS:
+                true_positives += unit in outcomes and outcomes[unit] <= fires[unit] + horizon
+                shares.append(sum(everyone) / len(everyone))
+                live_shares.append(sum(live) / len(live) if live else 0.0)
+                unfired_shares.append(sum(unfired) / len(unfired) if unfired else 0.0)
+        expected = fsum(shares)
+        return {
+            "supported": len(shares),
+            "supported_true_positives": true_positives,
+            "expected": expected,
+            "expected_live7d": fsum(live_shares),
+            "expected_not_yet_fired": fsum(unfired_shares),
+            "baseline": expected / len(shares) if shares else None,
+            "lift": true_positives / expected if expected > 0 else None,
+        }
+
+    def _closed(self, hypothesis: Hypothesis, entries: dict[str, int], outcomes: dict[str, int], fires: dict[str, int]) -> dict[str, Any]:
+        horizon = int(hypothesis.horizon)
+        spans = [getattr(clause, "span", None) for clause in hypothesis.clauses]
+        firsts = [int(span.first) if isinstance(span, First) else DAY for span in spans if isinstance(span, First) or span == "first_session"]
+        rows = []  # (condition, converts) of each unit, or of each unit at each grid instant
+        if firsts:
+            design = "L"
+            for unit, entry in self._entrants(hypothesis).items():
+                landmark = entry + max(firsts)
+                outcome = outcomes.get(unit)
+                if landmark + horizon <= self.end and (outcome is None or outcome > landmark):
+                    fired = unit in fires and fires[unit] <= landmark
+                    rows.append((fired, outcome is not None and outcome <= landmark + horizon))
+        else:
+            design = "G"
+            tau = self.look_from(hypothesis)
+            while tau + horizon <= self.end:
+                for unit, entry in self._entrants(hypothesis).items():
+                    outcome = outcomes.get(unit)
+                    active = any(tau - 14 * DAY < row.at <= tau for row in self.history[unit])
+                    if entry <= tau and active and (outcome is None or outcome > tau):
+                        rows.append((self._holds(hypothesis, unit, entry, tau), outcome is not None and outcome <= tau + horizon))
+                tau += horizon
+        return {
+            "design": design,
+            "tp": rows.count((True, True)),
+            "fp": rows.count((True, False)),
+            "fn": rows.count((False, True)),
+            "tn": rows.count((False, False)),
+        }
