@@ -80,6 +80,8 @@ Scalar = bool | int | float | str | Instant
 
 
 def _as_instant(value: Any) -> Any:
+    if isinstance(value, list | tuple):
+        return [_as_instant(one) for one in value]
     return Instant(instant=value if value.tzinfo else value.replace(tzinfo=UTC)) if isinstance(value, datetime) else value
 
 
