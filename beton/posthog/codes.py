@@ -34,25 +34,17 @@ _NEW_KEY = "Create a personal API key (phx_…) under Settings, Personal API key
 
 FAILURES: dict[str, Failure] = {
     # No whole answer came.
-    "posthog.host_unreachable": Failure(
-        PostHogUnreachable, "Nothing answers at {host}.", "Check the host, its port and any firewall between."
-    ),
-    "posthog.dns": Failure(
-        PostHogUnreachable, "The name in {host} cannot be found.", "Check the spelling of the host and the DNS of this machine."
-    ),
-    "posthog.tls": Failure(
-        PostHogUnreachable,
-        "{host} does not prove who it is: {cause}.",
-        "Give the server a valid certificate, or make this machine trust its authority (SSL_CERT_FILE).",
-    ),
+    "posthog.host_unreachable": Failure(PostHogUnreachable, "Nothing answers at {host}.", "Check the host, its port and any firewall between."),
+    "posthog.dns": Failure(PostHogUnreachable, "The name in {host} cannot be found.", "Check the spelling of the host and the DNS of this machine."),
     "posthog.timeout": Failure(PostHogUnreachable, "{host} did not answer in time.", _LATER),
     "posthog.connection_broken": Failure(PostHogUnreachable, "The connection to {host} broke: {cause}.", _LATER),
-    "posthog.proxy": Failure(
-        PostHogUnreachable, "The proxy before {host} refused: {cause}.", "Check HTTPS_PROXY and NO_PROXY of this machine."
-    ),
+    "posthog.proxy": Failure(PostHogUnreachable, "The proxy before {host} refused: {cause}.", "Check HTTPS_PROXY and NO_PROXY of this machine."),
     # Something answered, but not PostHog's API.
-    "posthog.address_invalid": Failure(
-        PostHogWrongAddress, "{host} is not an address that can be asked.", "Enter us, eu, or a full https address."
+    "posthog.address_invalid": Failure(PostHogWrongAddress, "{host} is not an address that can be asked.", "Enter us, eu, or a full https address."),
+    "posthog.tls": Failure(
+        PostHogWrongAddress,
+        "{host} does not prove who it is: {cause}.",
+        "Give the server a valid certificate, or make this machine trust its authority (SSL_CERT_FILE).",
     ),
     "posthog.not_json_wrong_region": Failure(
         PostHogWrongAddress,
@@ -100,13 +92,9 @@ FAILURES: dict[str, Failure] = {
         "There is no project {project} at {host}.",
         "Take the number from the address of your PostHog pages, and check the region.",
     ),
-    "posthog.quota": Failure(
-        PostHogDenied, "PostHog's billing limit stands in the way: {detail}", "Raise the limit in PostHog's billing settings."
-    ),
+    "posthog.quota": Failure(PostHogDenied, "PostHog's billing limit stands in the way: {detail}", "Raise the limit in PostHog's billing settings."),
     # The request itself.
-    "posthog.query_refused": Failure(
-        PostHogRefused, "PostHog refused the request: {detail}", "Change the query; PostHog says above what is wrong."
-    ),
+    "posthog.query_refused": Failure(PostHogRefused, "PostHog refused the request: {detail}", "Change the query; PostHog says above what is wrong."),
     "posthog.request_invalid": Failure(
         PostHogRefused, "Beton formed a request that cannot be sent: {cause}.", "Report this with the code; it is Beton's fault."
     ),
@@ -120,17 +108,11 @@ FAILURES: dict[str, Failure] = {
     "posthog.query_memory": Failure(PostHogTooHeavy, "The query needs more memory than PostHog allows.", _SMALLER),
     "posthog.query_too_slow": Failure(PostHogTooHeavy, "PostHog expects the query to take too long and did not run it.", _SMALLER),
     "posthog.query_too_many_bytes": Failure(PostHogTooHeavy, "The query reads more bytes than PostHog allows one query.", _SMALLER),
-    "posthog.failure_breaker": Failure(
-        PostHogTooHeavy, "The same query failed the same way 3 times; PostHog does not run it for a while.", _SMALLER
-    ),
+    "posthog.failure_breaker": Failure(PostHogTooHeavy, "The same query failed the same way 3 times; PostHog does not run it for a while.", _SMALLER),
     "posthog.response_too_large": Failure(PostHogTooHeavy, "PostHog's answer is larger than {limit}.", _SMALLER),
     # Patience.
-    "posthog.throttled": Failure(
-        PostHogBusy, "PostHog's request budget is used up for now.", "Nothing to do: Beton waits and uses less of it."
-    ),
-    "posthog.concurrency": Failure(
-        PostHogBusy, "Too many queries run in this PostHog project at once.", "Nothing to do: Beton waits for its turn."
-    ),
+    "posthog.throttled": Failure(PostHogBusy, "PostHog's request budget is used up for now.", "Nothing to do: Beton waits and uses less of it."),
+    "posthog.concurrency": Failure(PostHogBusy, "Too many queries run in this PostHog project at once.", "Nothing to do: Beton waits for its turn."),
     "posthog.budget_exceeded": Failure(
         PostHogBusy,
         "The PostHog project has read its budget of bytes.",
@@ -161,9 +143,7 @@ class Asked:
         return self.path.rstrip("/").endswith("query")
 
 
-def failed(
-    code: str, asked: Asked, *, retry_after: float | None = None, details: Mapping[str, Any] | None = None, **words: str
-) -> PostHogError:
+def failed(code: str, asked: Asked, *, retry_after: float | None = None, details: Mapping[str, Any] | None = None, **words: str) -> PostHogError:
     """The error of one code from the list, its sentence filled with `words`."""
     known = FAILURES[code]
     filled = {"host": asked.host, "project": asked.project, "path": asked.path, "cause": "", "detail": "", "scope": ""} | words

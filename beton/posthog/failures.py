@@ -87,9 +87,14 @@ def read_json(answer: Answer, asked: Asked) -> Any:
     try:
         return orjson.loads(answer.body)
     except orjson.JSONDecodeError:
-        code = "posthog.not_json_wrong_region" if _is_page(answer) else "posthog.bad_json"
-        details = {"status": answer.status, "content_type": answer.headers.get("content-type", ""), "bytes": len(answer.body)}
-        raise failed(code, asked, status=str(answer.status), details=details) from None
+        raise unreadable(answer, asked) from None
+
+
+def unreadable(answer: Answer, asked: Asked) -> PostHogError:
+    """The typed error for a good status with something else than JSON: a page means another server, the rest a damaged answer."""
+    code = "posthog.not_json_wrong_region" if _is_page(answer) else "posthog.bad_json"
+    details = {"status": answer.status, "content_type": answer.headers.get("content-type", ""), "bytes": len(answer.body)}
+    return failed(code, asked, status=str(answer.status), details=details)
 
 
 def from_answer(answer: Answer, asked: Asked, now: datetime) -> PostHogError:

@@ -102,9 +102,7 @@ def _parsed(text: str) -> httpx.URL:
     if not text:
         raise _refuse("The PostHog host is empty.", "Enter us, eu, or the address of your own PostHog.")
     if re.match(r"(?i)ph[a-z]_", text):
-        raise _refuse(
-            "This is a key, not a host.", "Enter us, eu, or the address of your own PostHog here, and the key where it is asked for."
-        )
+        raise _refuse("This is a key, not a host.", "Enter us, eu, or the address of your own PostHog here, and the key where it is asked for.")
     if len(text) > _LONGEST or re.search(r"[\s\\\x00-\x1f\x7f]", text):
         raise _refuse(f"{text!r} is not an address.", "Enter one address without spaces, such as https://eu.posthog.com.")
     scheme = _SCHEME.match(text)
@@ -143,9 +141,7 @@ def _plausible(name: str, *, explicit: bool) -> bool:
 def _region(name: str) -> Region:
     if name in _REGION_OF:
         return _REGION_OF[name]
-    raise _refuse(
-        f"{name} is not one of PostHog's API hosts.", "Enter us or eu: the region is at the left of the address of your PostHog pages."
-    )
+    raise _refuse(f"{name} is not one of PostHog's API hosts.", "Enter us or eu: the region is at the left of the address of your PostHog pages.")
 
 
 def _prefix(path: str) -> str:

@@ -79,9 +79,7 @@ class Standing:
         parts += [f"{self.used_hour} of {self.allowed_hour:,} this hour"] if self.allowed_hour is not None else []
         parts.append(f"{self.at_once} at a time")
         parts.append(
-            f"{self.bytes_left / 1e9:,.1f} GB left of PostHog's reading budget"
-            if self.bytes_left is not None
-            else "reading budget not known yet"
+            f"{self.bytes_left / 1e9:,.1f} GB left of PostHog's reading budget" if self.bytes_left is not None else "reading budget not known yet"
         )
         share = f"Beton's share is {self.share:.0%}"
         if self.effective_share < self.share:
@@ -129,9 +127,7 @@ class _Bytes:
 
     def blocked_for(self, now: datetime) -> float:
         left, reserve = self.now(now), BYTES_RESERVE * self.most
-        return (
-            0.0 if left is None or left >= reserve else (reserve - left) / (self.most / DAY.total_seconds()) if self.most else _LONGEST_POLL
-        )
+        return 0.0 if left is None or left >= reserve else (reserve - left) / (self.most / DAY.total_seconds()) if self.most else _LONGEST_POLL
 
 
 @dataclass(slots=True)
@@ -169,16 +165,12 @@ class Limits:
             raise ValueError(f"a share is above 0 and at most 1, not {self.share}")
 
     @classmethod
-    def for_cloud(
-        cls, share: float = 0.5, *, ledger: Ledger | None = None, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep
-    ) -> "Limits":
+    def for_cloud(cls, share: float = 0.5, *, ledger: Ledger | None = None, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep) -> "Limits":
         """The limits of PostHog Cloud."""
         return cls(CLOUD, share, ledger or MemoryLedger(), clock, sleep)
 
     @classmethod
-    def for_self_hosted(
-        cls, share: float = 0.5, *, ledger: Ledger | None = None, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep
-    ) -> "Limits":
+    def for_self_hosted(cls, share: float = 0.5, *, ledger: Ledger | None = None, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep) -> "Limits":
         """The limits of a self-hosted PostHog, as it is shipped."""
         return cls(SELF_HOSTED, share, ledger or MemoryLedger(), clock, sleep)
 
