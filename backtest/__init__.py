@@ -1,7 +1,7 @@
 """The language of hypotheses and what they mean; it is arithmetic. Nothing here reads a file, a clock or a network."""
 
 from backtest.durations import Duration
-from backtest.engine import run_backtest
+from backtest.engine import Backtest, run_backtest
 from backtest.events import EventLog, Window
 from backtest.fires import Fires, first_matches
 from backtest.language import Hypothesis
@@ -10,6 +10,7 @@ from backtest.report import published
 from backtest.score import Score, score
 
 __all__ = [
+    "Backtest",
     "Duration",
     "EventLog",
     "Fires",

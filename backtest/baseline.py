@@ -1,9 +1,9 @@
 """The age-matched baseline: how often does *any* unit that is still unconverted at this age convert within the horizon?
 
-For a fire at age u (time since entry), B(u) = converted within (u, u + H] / at risk, over all units with an entry, fired or not, for which
-the instant entry + u lies in the window with its horizon complete (numbers 1.5 and 1.9 rule 5). A unit with entry a and outcome age s = c - a is at risk for
-exactly the ages u in [T0 - a, T1 - H - a] with u < s, and converts in time where also u >= s - H: two intervals of u per unit. So B is a table of
-sorted interval ends, and one age costs four binary searches. The table needs all units and does not depend on how the log was cut.
+For a fire at age u (time since entry), B(u) = converted within (u, u + H] / at risk, over all units with an entry, fired or not, for which the
+instant entry + u lies in the window with its horizon complete (numbers 1.5 and 1.9 rule 5). A unit with entry a and outcome age s = c - a is at
+risk for exactly the ages u in [T0 - a, T1 - H - a] with u < s, and converts in time where also u >= s - H: two intervals of u per unit. So B is a
+table of sorted interval ends, and one age costs four binary searches. The table needs all units and does not depend on how the log was cut.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.intervals import ALWAYS, FOREVER, Codes, Intervals, Ints, covered, intersection, order
+from backtest.intervals import FOREVER, Codes, Flags, Intervals, Ints, covered, intersection, order
 
 MINIMUM_COMPARATORS = 20
 """With fewer units at risk at its age a fire is unsupported: it counts for precision, not for lift."""
@@ -50,6 +50,13 @@ class AgeTable:
 
     def converting(self, age: Ints) -> Ints:
         return _covering(self.hit_starts, self.hit_stops, age)
+
+    def __add__(self, other: AgeTable) -> AgeTable:
+        """Tables of disjoint sets of units add up, however the units were cut."""
+        return AgeTable(*(np.sort(np.concatenate(both)) for both in zip(self._ends(), other._ends(), strict=True)))
+
+    def _ends(self) -> tuple[Ints, Ints, Ints, Ints]:
+        return self.risk_starts, self.risk_stops, self.hit_starts, self.hit_stops
 
 
 def _covering(starts: Ints, stops: Ints, age: Ints) -> Ints:
@@ -94,22 +101,24 @@ def awake_ages(entry: Ints, unit: Codes, first: Ints, last: Ints, within: int) -
     return covered(unit, start, stop)
 
 
-def not_yet_fired_ages(entry: Ints, fired_unit: Codes, fired_at: Ints) -> Intervals:
-    """Ages up to and including a unit's fire (all ages where it never fires): a fire is its own comparator."""
-    stop = np.full(len(entry), FOREVER)
-    stop[fired_unit] = fired_at - entry[fired_unit] + 1
-    everyone = np.flatnonzero(entry < FOREVER).astype(np.int32)
-    return Intervals(everyone, np.full(len(everyone), ALWAYS), stop[everyone])
+def ages_after_fire(entry: Ints, fired_unit: Codes, fired_at: Ints) -> Intervals:
+    """Ages beyond a unit's fire. Taken away from the comparators they leave those not yet fired; a fire is its own comparator."""
+    return Intervals(fired_unit, fired_at - entry[fired_unit] + 1, np.full(len(fired_unit), FOREVER))
 
 
-def expected(table: AgeTable, ages: Ints, converted: np.ndarray, supported: np.ndarray) -> Expected:
-    """Over fires at `ages` (microseconds since entry) that are `supported`; `converted` flags the true positives."""
+def expected(table: AgeTable, ages: Ints, converted: Flags, supported: Flags, without: AgeTable | None = None) -> Expected:
+    """Over fires at `ages` (microseconds since entry) that are `supported`; `converted` flags the true positives.
+
+    `without` holds comparators to leave out, as ages at which they no longer count.
+    """
     ages, converted = ages[supported], converted[supported]
     risk, hits = table.at_risk(ages), table.converting(ages)
+    if without is not None:
+        risk, hits = risk - without.at_risk(ages), hits - without.converting(ages)
     answerable = risk > 0
     total = math.fsum(np.sort(hits[answerable] / risk[answerable]).tolist())
     return Expected(int(answerable.sum()), int(converted[answerable].sum()), total)
 
 
-def supported(table: AgeTable, ages: Ints) -> np.ndarray:
+def supported(table: AgeTable, ages: Ints) -> Flags:
     return table.at_risk(ages) >= MINIMUM_COMPARATORS

@@ -1,34 +1,74 @@
-"""A backtest: many hypotheses, one log each per unit kind, one row of numbers per hypothesis.
+"""A backtest: many hypotheses over logs that arrive one after the other, one row of numbers per hypothesis.
 
-`run_backtest` in stages, with who does them:
+In stages, with who does them:
 
 0. `plan.plan_reads`: what all hypotheses together need;
-1. a reader (outside this package) turns the plan into one `EventLog` per unit kind;
-2. `score.baseline_of`: the age tables, once per entry, outcome and horizon;
+1. a reader (outside this package) turns the plan into event logs: one per unit kind, or one per hash bucket of its units;
+2. `tally.baseline`: the age tables, once per entry, outcome and horizon;
 3. `fires.held`, `fires.fires_of`: where each hypothesis holds and fires;
-4. `score.score`: designs F, L or G;
-5. `report.published`: the fields that page, API, CLI and messages show.
+4. `tally.tally`: whole numbers by designs F, L or G, added up over the buckets;
+5. `score.score_of`: ratios and intervals, once;
+6. `report.published`: the fields that page, API, CLI and messages show.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from backtest.events import EventLog, first_key, outcome_key
 from backtest.language import Hypothesis, Unit
-from backtest.score import Baseline, Score, baseline_of, score
+from backtest.score import Score, score_of
+from backtest.tally import Baseline, Tally, baseline, tally
 
-Progress = Callable[[int, int], None]
+Fired = tuple[str, int, int]
+"""Unit id, instant in microseconds, occurrence."""
 
 
-def run_backtest(hypotheses: Sequence[Hypothesis], logs: Mapping[Unit, EventLog], progress: Progress | None = None) -> Iterator[Score]:
-    """Scores in the order of `hypotheses`. `logs` holds one log per unit kind among them; `progress(done, total)` is called after each."""
-    baselines: dict[tuple[Unit, str, str, int], Baseline] = {}
-    for done, hypothesis in enumerate(hypotheses, 1):
-        log = logs[hypothesis.unit]
-        shared = (hypothesis.unit, first_key(hypothesis.entry), outcome_key(hypothesis), int(hypothesis.horizon))
-        if shared not in baselines:
-            baselines[shared] = baseline_of(hypothesis, log)
-        yield score(hypothesis, log, baselines[shared])
-        if progress:
-            progress(done, len(hypotheses))
+@dataclass
+class Backtest:
+    """Adds logs of disjoint units; `scores()` tells the numbers of everything added so far.
+
+    Only counts, ages and fires are kept: a log can be dropped as soon as it was added.
+    """
+
+    hypotheses: Sequence[Hypothesis]
+    keep_fires: bool = False
+    tallies: dict[int, Tally] = field(default_factory=dict)
+    baselines: dict[tuple[Unit, str, str, int], Baseline] = field(default_factory=dict)
+    fires: dict[int, list[Fired]] = field(default_factory=dict)
+
+    def add(self, unit: Unit, log: EventLog, progress: Callable[[], None] = lambda: None) -> None:
+        """`progress` is called after each hypothesis."""
+        fresh: set[tuple[Unit, str, str, int]] = set()
+        for index, hypothesis in enumerate(self.hypotheses):
+            if hypothesis.unit != unit:
+                continue
+            if (key := _shared_key(hypothesis)) not in fresh:
+                fresh.add(key)
+                more = baseline(hypothesis, log)
+                self.baselines[key] = self.baselines[key] + more if key in self.baselines else more
+            counted, fires = tally(hypothesis, log)
+            self.tallies[index] = self.tallies[index] + counted if index in self.tallies else counted
+            if self.keep_fires:
+                who = (log.units[unit_] for unit_ in fires.unit.tolist())
+                self.fires.setdefault(index, []).extend(zip(who, fires.at.tolist(), fires.occurrence.tolist(), strict=True))
+            progress()
+
+    def scores(self) -> list[Score]:
+        """In the order of the hypotheses; each of them must have had at least one log."""
+        pairs = enumerate(self.hypotheses)
+        return [score_of(hypothesis, self.tallies[index], self.baselines[_shared_key(hypothesis)]) for index, hypothesis in pairs]
+
+
+def run_backtest(hypotheses: Sequence[Hypothesis], logs: Mapping[Unit, Iterable[EventLog]]) -> list[Score]:
+    """Scores in the order of `hypotheses`, from the logs of each unit kind."""
+    whole = Backtest(hypotheses)
+    for unit, parts in logs.items():
+        for log in parts:
+            whole.add(unit, log)
+    return whole.scores()
+
+
+def _shared_key(hypothesis: Hypothesis) -> tuple[Unit, str, str, int]:
+    return hypothesis.unit, first_key(hypothesis.entry), outcome_key(hypothesis), int(hypothesis.horizon)

@@ -1,0 +1,156 @@
+"""What one hypothesis adds up to over some units: whole numbers, fires with their ages, nothing else. Tallies of disjoint units add.
+
+Little is merged, and exactly (numbers 1.9 rule 29): buckets, workers and slices give the same score to the last digit, because ratios and floating
+sums are taken once, after everything has been added (`backtest.score`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from backtest.baseline import AgeTable, AtRisk, ages_after_fire, at_risk, awake_ages
+from backtest.durations import DAY
+from backtest.events import EventLog
+from backtest.fires import Fires, Held, fires_of, held, start_of_scoring
+from backtest.intervals import FOREVER, Flags, Ints
+from backtest.language import Hypothesis
+from backtest.proportions import Closed
+
+ACTIVE_WITHIN = 14 * DAY
+"""A grid row needs an event of the unit in the 14 days up to its instant."""
+
+AWAKE_WITHIN = 7 * DAY
+"""The live-7-days comparators had an event in the 7 days before: takes away that anybody who is awake converts more."""
+
+
+class Design(StrEnum):
+    landmark = "L"
+    grid = "G"
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """Age tables that all hypotheses of one entry, outcome and horizon share; `everyone` also narrows per hypothesis within one log."""
+
+    population: int
+    everyone: AgeTable
+    awake: AgeTable
+
+    def __add__(self, other: Baseline) -> Baseline:
+        return Baseline(self.population + other.population, self.everyone + other.everyone, self.awake + other.awake)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """`ages` (microseconds from entry to fire) and `hits` are of the fires in the sample, `leads` of the true positives; `fired` tells which of
+    the comparators no longer count as not yet fired. Order within these arrays carries no meaning."""
+
+    fires_total: int
+    excluded_converted: int
+    pending: int
+    recall_converters: int
+    recall_hits: int
+    closed: Closed
+    ages: Ints
+    hits: Flags
+    leads: Ints
+    fired: AgeTable
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(
+            fires_total=self.fires_total + other.fires_total,
+            excluded_converted=self.excluded_converted + other.excluded_converted,
+            pending=self.pending + other.pending,
+            recall_converters=self.recall_converters + other.recall_converters,
+            recall_hits=self.recall_hits + other.recall_hits,
+            closed=self.closed + other.closed,
+            ages=np.concatenate((self.ages, other.ages)),
+            hits=np.concatenate((self.hits, other.hits)),
+            leads=np.concatenate((self.leads, other.leads)),
+            fired=self.fired + other.fired,
+        )
+
+
+def risk_of(hypothesis: Hypothesis, log: EventLog) -> AtRisk:
+    return at_risk(log.entry(hypothesis), log.outcome(hypothesis), log.window.start, log.window.end, int(hypothesis.horizon))
+
+
+def baseline(hypothesis: Hypothesis, log: EventLog) -> Baseline:
+    entry, here, risk = log.entry(hypothesis), log.presence, risk_of(hypothesis, log)
+    awake = risk.narrowed(awake_ages(entry, here.unit, here.first, here.last, AWAKE_WITHIN))
+    return Baseline(int((entry < FOREVER).sum()), risk.table(), awake.table())
+
+
+def tally(hypothesis: Hypothesis, log: EventLog) -> tuple[Tally, Fires]:
+    """Counts by numbers 1.9 rules 2 to 7, and all fires (also repeated ones, which no count includes)."""
+    truth = held(hypothesis, log)
+    fires = fires_of(truth, hypothesis, log)
+    firsts = fires.firsts()
+    entry, outcome, horizon = log.entry(hypothesis), log.outcome(hypothesis), int(hypothesis.horizon)
+    at, reached = firsts.at, outcome[firsts.unit]
+    converted = reached <= at  # a tie is never a success
+    pending = ~converted & (at + horizon > log.window.end)
+    counted = ~converted & ~pending
+    hit = counted & (reached <= at + horizon)
+    converters = _recall_converters(hypothesis, log)
+    return Tally(
+        fires_total=len(firsts),
+        excluded_converted=int(converted.sum()),
+        pending=int(pending.sum()),
+        recall_converters=int(converters.sum()),
+        recall_hits=int((converters[firsts.unit] & (reached > at) & (reached <= at + horizon)).sum()),
+        closed=landmark(hypothesis, log, firsts) if hypothesis.anchored else grid(hypothesis, log, truth),
+        ages=(at - entry[firsts.unit])[counted],
+        hits=hit[counted],
+        leads=(reached - at)[hit],
+        fired=risk_of(hypothesis, log).narrowed(ages_after_fire(entry, firsts.unit, at)).table(),
+    ), fires
+
+
+def _recall_converters(hypothesis: Hypothesis, log: EventLog) -> Flags:
+    entry, outcome, s0 = log.entry(hypothesis), log.outcome(hypothesis), start_of_scoring(hypothesis, log)
+    counted = (outcome >= s0) & (outcome < log.window.end) & (outcome > entry)
+    return counted & (entry >= s0) if hypothesis.counts_entrants_only else counted
+
+
+def landmark(hypothesis: Hypothesis, log: EventLog, firsts: Fires) -> Closed:
+    """Design L: everybody is asked once, at entry + k, with k the longest first span; forbidden is asking from entry (immortal time)."""
+    entry, outcome, horizon = log.entry(hypothesis), log.outcome(hypothesis), int(hypothesis.horizon)
+    asked = entry + hypothesis.longest_first
+    entrants = (entry >= start_of_scoring(hypothesis, log)) & (entry < log.window.end)
+    population = entrants & (asked + horizon <= log.window.end) & (outcome > asked)
+    fired = np.zeros(len(entry), np.bool_)
+    fired[firsts.unit[firsts.at <= asked[firsts.unit]]] = True
+    return _closed(fired[population], (outcome <= asked + horizon)[population])
+
+
+def grid(hypothesis: Hypothesis, log: EventLog, truth: Held) -> Closed:
+    """Design G: every unit is asked at S0, S0 + H, S0 + 2H, … as long as a whole horizon follows; each conversion is counted once."""
+    entry, outcome, horizon = log.entry(hypothesis), log.outcome(hypothesis), int(hypothesis.horizon)
+    s0 = start_of_scoring(hypothesis, log)
+    eligible = entry >= s0 if hypothesis.counts_entrants_only else np.ones(len(entry), np.bool_)
+    table = Closed(0, 0, 0, 0)
+    for asked in range(s0, log.window.end - horizon + 1, horizon):
+        population = eligible & (entry <= asked) & (outcome > asked) & _active(log, asked)
+        inside = (truth.intervals.start <= asked) & (asked < truth.intervals.stop)
+        fired = np.zeros(len(entry), np.bool_)
+        fired[truth.intervals.unit[inside]] = True
+        table += _closed(fired[population], (outcome <= asked + horizon)[population])
+    return table
+
+
+def _active(log: EventLog, asked: int) -> Flags:
+    """Units with an event in (asked - 14 d, asked]. A block that spans the instant has one: its inner gaps are at most 7 d."""
+    here = log.presence
+    near = (here.first <= asked) & (here.last > asked - ACTIVE_WITHIN)
+    active = np.zeros(len(log.units), np.bool_)
+    active[here.unit[near]] = True
+    return active
+
+
+def _closed(fired: Flags, converted: Flags) -> Closed:
+    tp, n, k = int((fired & converted).sum()), int(fired.sum()), int(converted.sum())
+    return Closed(tp, n - tp, k - tp, len(fired) - n - k + tp)
