@@ -1,0 +1,108 @@
+"""What Beton found and whom it told: the value types of signals and deliveries.
+
+A signal says "this hypothesis fired for this unit at this instant", with receipts that let a person check it in PostHog. A delivery is one
+signal on its way along one route. These types carry no behaviour and know no table; the store returns them, routing sends them, pages show
+them. None of them has room for an event's properties.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+UnitKind = Literal["person", "account"]
+
+
+class Value(BaseModel):
+    """A frozen value that refuses fields it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DeliveryStatus(StrEnum):
+    """How far a delivery got."""
+
+    PENDING = "pending"  # to be sent at `next_attempt_at`
+    DELIVERED = "delivered"  # the receiver said 2xx
+    FAILED = "failed"  # the last attempt failed; will be tried again at `next_attempt_at`
+    DEAD = "dead"  # given up; only a person can revive it
+    PAUSED = "paused"  # its hypothesis is paused or retired
+    IN_DOUBT = "in_doubt"  # sent perhaps: the worker died before it could write down the answer
+
+
+class Receipt(Value):
+    """One event that made the hypothesis fire: enough to find it in PostHog, nothing of what it carried."""
+
+    event: str
+    at: AwareDatetime
+    event_id: str | None = None
+
+
+class Finding(Value):
+    """A fire that a sweep wants recorded; the store turns those that are new into signals."""
+
+    unit_kind: UnitKind
+    unit_id: str = Field(min_length=1)
+    fired_at: AwareDatetime
+    occurrence: int = Field(default=1, ge=1)
+    """1 for a unit's first fire of this hypothesis version, counting up only where the hypothesis allows a cool-down."""
+    confidence: float | None = Field(default=None, ge=0, le=1)
+    """The precision promised by the backtest at approval; `None` when it could not be told."""
+    receipts: tuple[Receipt, ...] = ()
+
+
+class Signal(Value):
+    """A recorded fire. `unit_id` is `None` once the unit has been erased."""
+
+    id: str
+    workspace_id: str
+    connection_id: str
+    hypothesis_id: str
+    hypothesis_version: int
+    type: str
+    """The kind of outcome that the hypothesis predicts: converts, expands, churns, returns, custom."""
+    unit_kind: UnitKind
+    unit_id: str | None
+    occurrence: int
+    fired_at: datetime
+    detected_at: datetime
+    confidence: float | None
+    receipts: tuple[Receipt, ...]
+
+
+class Delivery(Value):
+    """One signal along one route."""
+
+    id: str
+    signal_id: str
+    route_id: str
+    status: DeliveryStatus
+    attempts: int
+    next_attempt_at: datetime | None
+    last_error: str | None
+    message_id: str
+    """Content-derived and stable over retries and restores: a receiver that keeps it sees every signal once."""
+    created_at: datetime
+    delivered_at: datetime | None
+
+
+class Claim(Value):
+    """A delivery leased to one worker, with all it needs to send it."""
+
+    delivery: Delivery
+    signal: Signal
+    lease: str
+    """Shown again when the attempt is written down: a worker that overslept its lease cannot overwrite its successor."""
+    leased_until: datetime
+
+
+class AttemptOutcome(Value):
+    """What one attempt to deliver came to."""
+
+    status: DeliveryStatus
+    status_code: int | None = None
+    latency_ms: int | None = None
+    response_head: str | None = None
+    error: str | None = None
+    next_attempt_at: AwareDatetime | None = None

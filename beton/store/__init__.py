@@ -1,0 +1,1 @@
+"""What Beton remembers: counts, decisions, signals, receipts and sealed credentials. Never an event."""

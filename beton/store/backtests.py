@@ -1,0 +1,72 @@
+"""Results of backtests. They are written once and never changed; the database refuses updates."""
+
+import hashlib
+import json
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from beton.errors import NotFound
+from beton.store.columns import new_id
+from beton.store.records import Backtest, NewBacktest
+from beton.store.store import Transaction
+from beton.store.tables import BacktestRow
+
+
+def record(tx: Transaction, results: Collection[NewBacktest]) -> list[Backtest]:
+    """Keep the results of a run. A step that is repeated after a crash finds them there and adds nothing; the kept ones are returned."""
+    values = [_values(tx, result) for result in results]
+    tx.insert_new(BacktestRow, values)
+    wanted = {(value["run_id"], value["hypothesis_id"], value["hypothesis_version"]) for value in values}
+    query = sa.select(BacktestRow).where(
+        col(BacktestRow.workspace_id) == tx.workspace_id, col(BacktestRow.run_id).in_({run_id for run_id, _, _ in wanted})
+    )
+    kept = [row for row in tx.session.execute(query).scalars() if (row.run_id, row.hypothesis_id, row.hypothesis_version) in wanted]
+    return [_value(row) for row in kept]
+
+
+def get(tx: Transaction, backtest_id: str) -> Backtest:
+    """The backtest with this id."""
+    row = tx.session.get(BacktestRow, backtest_id)
+    if row is None or row.workspace_id != tx.workspace_id:
+        raise NotFound(f"There is no backtest {backtest_id}.")
+    return _value(row)
+
+
+def history(tx: Transaction, hypothesis_id: str) -> list[Backtest]:
+    """All results of a hypothesis, of all its versions, newest first."""
+    query = sa.select(BacktestRow).where(col(BacktestRow.hypothesis_id) == hypothesis_id, col(BacktestRow.workspace_id) == tx.workspace_id)
+    rows = tx.session.execute(query.order_by(col(BacktestRow.created_at).desc(), col(BacktestRow.id).desc())).scalars()
+    return [_value(row) for row in rows]
+
+
+def latest(tx: Transaction, hypothesis_ids: Collection[str]) -> dict[str, Backtest]:
+    """Hypothesis id → its newest result for its present fingerprint or an earlier one; those never tested are missing."""
+    newest: dict[str, Backtest] = {}
+    query = sa.select(BacktestRow).where(col(BacktestRow.hypothesis_id).in_(hypothesis_ids), col(BacktestRow.workspace_id) == tx.workspace_id)
+    for row in tx.session.execute(query.order_by(col(BacktestRow.created_at), col(BacktestRow.id))).scalars():
+        newest[row.hypothesis_id] = _value(row)
+    return newest
+
+
+def of_run(tx: Transaction, run_id: str) -> list[Backtest]:
+    """The results of one run, in the order in which they were written."""
+    query = sa.select(BacktestRow).where(col(BacktestRow.run_id) == run_id, col(BacktestRow.workspace_id) == tx.workspace_id)
+    return [_value(row) for row in tx.session.execute(query.order_by(col(BacktestRow.created_at), col(BacktestRow.id))).scalars()]
+
+
+def digest_of(result: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of a result: sorted keys, no spaces, no NaN."""
+    text = json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _values(tx: Transaction, result: NewBacktest) -> dict[str, Any]:
+    more = {"id": new_id("bkt"), "workspace_id": tx.workspace_id, "digest": digest_of(result.result), "created_at": tx.now}
+    return result.model_dump() | more
+
+
+def _value(row: BacktestRow) -> Backtest:
+    return Backtest.model_validate(row.model_dump(exclude={"workspace_id"}))

@@ -1,0 +1,121 @@
+"""PostHog projects that Beton reads, and their sealed keys."""
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlmodel import col
+
+from beton.errors import Conflict, NotFound
+from beton.store import audit
+from beton.store.columns import new_id
+from beton.store.records import Connection, ConnectionStatus
+from beton.store.store import Transaction
+from beton.store.tables import ConnectionRow
+
+_TABLE, _KEY = "connection", "api_key_sealed"
+
+
+def add(
+    tx: Transaction,
+    *,
+    name: str,
+    host: str,
+    project_id: str,
+    api_key: str,
+    actor: str,
+    share: float = 0.5,
+    timezone: str = "UTC",
+    limits: dict[str, Any] | None = None,
+) -> Connection:
+    """Keep a connection; `Conflict` when the name is taken. `limits` is the profile that the reader has found out or been told."""
+    if _find(tx, name) is not None:
+        raise _taken(name)
+    row_id = new_id("con")
+    row = ConnectionRow(
+        id=row_id,
+        workspace_id=tx.workspace_id,
+        name=name,
+        host=host,
+        project_id=project_id,
+        api_key_sealed=tx.sealer.seal(api_key, tx.place(_TABLE, row_id, _KEY)),
+        share=share,
+        timezone=timezone,
+        limits=limits or {},
+        created_at=tx.now,
+        updated_at=tx.now,
+    )
+    tx.session.add(row)
+    try:
+        tx.session.flush()
+    except IntegrityError:
+        raise _taken(name) from None  # another process was first
+    audit.write(tx, actor, "connection.add", _TABLE, row_id, after={"name": name, "host": host, "project_id": project_id, "share": share})
+    return _value(row)
+
+
+def get(tx: Transaction, name_or_id: str) -> Connection:
+    """The connection with this name or id."""
+    return _value(_row(tx, name_or_id))
+
+
+def every(tx: Transaction) -> list[Connection]:
+    """All connections, by name."""
+    query = sa.select(ConnectionRow).where(col(ConnectionRow.workspace_id) == tx.workspace_id).order_by(col(ConnectionRow.name))
+    return [_value(row) for row in tx.session.execute(query).scalars()]
+
+
+def api_key(tx: Transaction, name_or_id: str) -> str:
+    """The key in clear, for the reader alone."""
+    row = _row(tx, name_or_id)
+    return tx.sealer.open(row.api_key_sealed, tx.place(_TABLE, row.id, _KEY))
+
+
+def replace_key(tx: Transaction, name_or_id: str, new_key: str, *, actor: str) -> None:
+    """Put another key in place of the present one; the connection has to be checked anew."""
+    row = _row(tx, name_or_id)
+    row.api_key_sealed = tx.sealer.seal(new_key, tx.place(_TABLE, row.id, _KEY))
+    row.status, row.problem, row.updated_at = "unchecked", None, tx.now
+    audit.write(tx, actor, "connection.replace_key", _TABLE, row.id)
+
+
+def configure(tx: Transaction, name_or_id: str, *, actor: str, share: float | None = None, limits: dict[str, Any] | None = None) -> Connection:
+    """Change the share of PostHog's limits that may be used, or the profile of those limits."""
+    row = _row(tx, name_or_id)
+    before = {"share": row.share, "limits": row.limits}
+    row.share = row.share if share is None else share
+    row.limits = row.limits if limits is None else limits
+    row.updated_at = tx.now
+    audit.write(tx, actor, "connection.configure", _TABLE, row.id, before=before, after={"share": row.share, "limits": row.limits})
+    return _value(row)
+
+
+def checked(tx: Transaction, name_or_id: str, status: ConnectionStatus, *, problem: str | None = None, timezone: str | None = None) -> Connection:
+    """Write down the outcome of a check."""
+    row = _row(tx, name_or_id)
+    row.status, row.problem, row.last_checked_at = status, problem, tx.now
+    row.timezone = timezone or row.timezone
+    return _value(row)
+
+
+def _find(tx: Transaction, name_or_id: str) -> ConnectionRow | None:
+    query = sa.select(ConnectionRow).where(
+        col(ConnectionRow.workspace_id) == tx.workspace_id,
+        sa.or_(col(ConnectionRow.id) == name_or_id, col(ConnectionRow.name) == name_or_id),
+    )
+    return tx.session.execute(query).scalars().first()
+
+
+def _row(tx: Transaction, name_or_id: str) -> ConnectionRow:
+    row = _find(tx, name_or_id)
+    if row is None:
+        raise NotFound(f"There is no connection called {name_or_id}.", fix="List them, or make one with: beton connect")
+    return row
+
+
+def _taken(name: str) -> Conflict:
+    return Conflict(f"There is already a connection called {name}.", code="conflict.name_taken", fix="Choose another name, or replace its key.")
+
+
+def _value(row: ConnectionRow) -> Connection:
+    return Connection.model_validate(row.model_dump(exclude={_KEY}))

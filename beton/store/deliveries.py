@@ -1,0 +1,183 @@
+"""The outbox: deliveries wait here until a worker takes them, and what became of each attempt is written down here.
+
+A worker *claims* some due deliveries, which leases them to it for a while; sends them outside of any transaction; and *settles* each with the
+lease it was given. If it dies, the lease runs out and another worker claims the delivery again: attempts happen at least once. The message id
+is the same in every attempt, so that a receiver that keeps it acts once. Between "the receiver has acted" and "we have committed" lies a window
+that cannot be closed; a destination that may not be called twice has its overdue leases put `in_doubt` instead (`doubt_overdue`).
+"""
+
+from datetime import timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from beton.errors import Conflict, NotFound, excerpt
+from beton.signals import AttemptOutcome, Claim, Delivery, DeliveryStatus, Signal
+from beton.store import audit
+from beton.store.columns import new_id
+from beton.store.paging import page
+from beton.store.records import DeliveryAttempt, Page
+from beton.store.store import Transaction
+from beton.store.tables import DeliveryAttemptRow, DeliveryRow, RouteRow, SignalRow
+
+RESPONSE_HEAD = 2048
+"""Longest beginning of a receiver's answer that is kept, in characters."""
+WAITING = (str(DeliveryStatus.PENDING), str(DeliveryStatus.FAILED))
+
+
+def claim(tx: Transaction, *, limit: int, lease: timedelta) -> list[Claim]:
+    """Lease up to `limit` due deliveries of enabled routes to the caller, oldest due first. No delivery is leased to two workers at once."""
+    due = (
+        sa.select(DeliveryRow, SignalRow)
+        .join(SignalRow, col(SignalRow.id) == col(DeliveryRow.signal_id))
+        .join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id))
+        .where(
+            col(DeliveryRow.workspace_id) == tx.workspace_id,
+            col(DeliveryRow.status).in_(WAITING),
+            col(DeliveryRow.next_attempt_at) <= tx.now,
+            sa.or_(col(DeliveryRow.leased_until).is_(None), col(DeliveryRow.leased_until) <= tx.now),
+            col(RouteRow.enabled),
+        )
+        .order_by(col(DeliveryRow.next_attempt_at), col(DeliveryRow.id))
+        .limit(limit)
+        .with_for_update(of=DeliveryRow, skip_locked=True)  # SQLite ignores it: there the transaction has the write lock already
+        .execution_options(populate_existing=True)
+    )
+    claims = []
+    for row, signal in tx.session.execute(due).all():
+        row.lease, row.leased_until = new_id("lse"), tx.now + lease
+        claims.append(Claim(delivery=to_value(row), signal=signal_value(signal), lease=row.lease, leased_until=row.leased_until))
+    tx.session.flush()
+    return claims
+
+
+def settle(tx: Transaction, delivery_id: str, lease: str, outcome: AttemptOutcome) -> Delivery:
+    """Write down an attempt and what follows from it; `Conflict` when the lease is no longer the caller's."""
+    row = _locked(tx, delivery_id)
+    if row.lease != lease:
+        raise Conflict(f"The delivery {delivery_id} has been taken over.", code="conflict.lease_lost", fix="Nothing: its new worker settles it.")
+    error = excerpt(outcome.error) if outcome.error else None
+    tx.session.add(
+        DeliveryAttemptRow(
+            workspace_id=tx.workspace_id,
+            delivery_id=delivery_id,
+            at=tx.now,
+            status=str(outcome.status),
+            status_code=outcome.status_code,
+            latency_ms=outcome.latency_ms,
+            response_head=excerpt(outcome.response_head, limit=RESPONSE_HEAD) if outcome.response_head else None,
+            error=error,
+        )
+    )
+    row.attempts += 1
+    row.lease = row.leased_until = None
+    row.last_error = error
+    # A hypothesis paused while its delivery was on the way: what failed now stays put, what arrived has arrived.
+    held = row.status == str(DeliveryStatus.PAUSED) and outcome.status is DeliveryStatus.FAILED
+    row.status = str(DeliveryStatus.PAUSED if held else outcome.status)
+    row.next_attempt_at = outcome.next_attempt_at if outcome.status is DeliveryStatus.FAILED else None
+    row.delivered_at = tx.now if outcome.status is DeliveryStatus.DELIVERED else None
+    tx.session.flush()
+    return to_value(row)
+
+
+def doubt_overdue(tx: Transaction, route_id: str) -> int:
+    """Put a route's overdue leases in doubt instead of sending again; for destinations that cannot tell a repetition. How many there were."""
+    overdue = (
+        sa.update(DeliveryRow)
+        .where(
+            col(DeliveryRow.workspace_id) == tx.workspace_id,
+            col(DeliveryRow.route_id) == route_id,
+            col(DeliveryRow.status).in_(WAITING),
+            col(DeliveryRow.leased_until) <= tx.now,
+        )
+        .values(status=str(DeliveryStatus.IN_DOUBT), lease=None, leased_until=None, next_attempt_at=None)
+    )
+    return _changed(tx, overdue)
+
+
+def retry(tx: Transaction, delivery_id: str, *, actor: str) -> Delivery:
+    """A person asks to send again what was given up or is in doubt; the message id stays."""
+    row = _locked(tx, delivery_id)
+    if row.status not in {str(DeliveryStatus.DEAD), str(DeliveryStatus.IN_DOUBT), str(DeliveryStatus.FAILED)}:
+        raise Conflict(f"The delivery {delivery_id} is {row.status}.", fix="Only failed, dead and doubtful deliveries can be sent again.")
+    audit.write(tx, actor, "delivery.retry", "delivery", row.id, before={"status": row.status})
+    row.status, row.next_attempt_at = str(DeliveryStatus.PENDING), tx.now
+    tx.session.flush()
+    return to_value(row)
+
+
+def hold(tx: Transaction, hypothesis_id: str) -> int:
+    """Stop the waiting deliveries of a hypothesis. One that is leased is perhaps on its way and cannot be called back."""
+    return _switch(tx, hypothesis_id, WAITING, DeliveryStatus.PAUSED, None)
+
+
+def release(tx: Transaction, hypothesis_id: str) -> int:
+    """Let the held deliveries of a hypothesis go."""
+    return _switch(tx, hypothesis_id, (str(DeliveryStatus.PAUSED),), DeliveryStatus.PENDING, tx.now)
+
+
+def get(tx: Transaction, delivery_id: str) -> Delivery:
+    """The delivery with this id."""
+    row = tx.session.get(DeliveryRow, delivery_id)
+    if row is None or row.workspace_id != tx.workspace_id:
+        raise NotFound(f"There is no delivery {delivery_id}.")
+    return to_value(row)
+
+
+def listing(
+    tx: Transaction,
+    *,
+    signal_id: str | None = None,
+    route_id: str | None = None,
+    status: DeliveryStatus | None = None,
+    limit: int = 50,
+    after: str | None = None,
+) -> Page[Delivery]:
+    """Deliveries, newest first."""
+    query = sa.select(DeliveryRow).where(col(DeliveryRow.workspace_id) == tx.workspace_id)
+    for column, wanted in ((DeliveryRow.signal_id, signal_id), (DeliveryRow.route_id, route_id), (DeliveryRow.status, status)):
+        query = query if wanted is None else query.where(col(column) == str(wanted))
+    return page(tx, query, DeliveryRow, DeliveryRow.created_at, to_value, limit=limit, after=after)
+
+
+def attempts(tx: Transaction, delivery_id: str) -> list[DeliveryAttempt]:
+    """The attempts of a delivery, first to last."""
+    query = sa.select(DeliveryAttemptRow).where(
+        col(DeliveryAttemptRow.delivery_id) == delivery_id, col(DeliveryAttemptRow.workspace_id) == tx.workspace_id
+    )
+    rows = tx.session.execute(query.order_by(col(DeliveryAttemptRow.id))).scalars()
+    return [DeliveryAttempt(**row.model_dump(exclude={"id", "workspace_id", "delivery_id"})) for row in rows]
+
+
+def to_value(row: DeliveryRow) -> Delivery:
+    """The frozen value of a row."""
+    return Delivery.model_validate(row.model_dump(exclude={"workspace_id", "lease", "leased_until"}))
+
+
+def signal_value(row: SignalRow) -> Signal:
+    """The frozen value of a row."""
+    return Signal.model_validate(row.model_dump(exclude={"unit_key"}))
+
+
+def _switch(tx: Transaction, hypothesis_id: str, present: tuple[str, ...], status: DeliveryStatus, due: Any) -> int:
+    signals = sa.select(col(SignalRow.id)).where(col(SignalRow.hypothesis_id) == hypothesis_id)
+    statement = (
+        sa.update(DeliveryRow)
+        .where(col(DeliveryRow.signal_id).in_(signals), col(DeliveryRow.status).in_(present), col(DeliveryRow.workspace_id) == tx.workspace_id)
+        .values(status=str(status), next_attempt_at=due)
+    )
+    return _changed(tx, statement)
+
+
+def _changed(tx: Transaction, statement: Any) -> int:
+    return len(tx.session.execute(statement.returning(col(DeliveryRow.id))).scalars().all())
+
+
+def _locked(tx: Transaction, delivery_id: str) -> DeliveryRow:
+    query = sa.select(DeliveryRow).where(col(DeliveryRow.id) == delivery_id, col(DeliveryRow.workspace_id) == tx.workspace_id)
+    row = tx.session.execute(query.with_for_update().execution_options(populate_existing=True)).scalars().first()
+    if row is None:
+        raise NotFound(f"There is no delivery {delivery_id}.")
+    return row

@@ -1,0 +1,74 @@
+"""Engines for the two databases, and what a transaction means on each.
+
+SQLite knows one writer at a time. A transaction that reads first and writes later can fail half-way with "database is locked", which no
+waiting cures; so every writing transaction takes the write lock at its beginning (`BEGIN IMMEDIATE`) and waits for it there. Reading
+transactions are deferred: under WAL they neither wait nor are waited for. PostgreSQL needs none of this.
+"""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+
+BUSY_SECONDS = 30
+"""How long a SQLite writer waits for another. The longest writer is one tick of the sweep."""
+
+_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",
+    # FULL, not NORMAL: what we acknowledge (a 2xx, a claimed delivery) has to survive a power cut. A tick is one commit, so it costs one sync.
+    "PRAGMA synchronous = FULL",
+    f"PRAGMA busy_timeout = {timedelta(seconds=BUSY_SECONDS) // timedelta(milliseconds=1)}",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+def open_engine(url: str) -> sa.Engine:
+    """An engine for a `sqlite:///` or `postgresql://` URL; makes the directory of a SQLite file."""
+    parsed = database_url(url)
+    options: dict[str, Any] = {"json_serializer": _to_json, "hide_parameters": True}
+    if parsed.get_backend_name() != "sqlite":
+        return sa.create_engine(parsed, pool_pre_ping=True, **options)
+    if parsed.database:
+        Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    engine = sa.create_engine(parsed, **options)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def database_url(url: str) -> URL:
+    """The URL with the driver we use, whichever was written."""
+    parsed = make_url(url)
+    backend = "postgresql" if parsed.get_backend_name() == "postgres" else parsed.get_backend_name()
+    return parsed.set(drivername="postgresql+psycopg" if backend == "postgresql" else backend)
+
+
+def writing(engine: sa.Engine) -> sa.Engine:
+    """The engine as used by transactions that write."""
+    return engine.execution_options(beton_begin="BEGIN IMMEDIATE")
+
+
+def reading(engine: sa.Engine) -> sa.Engine:
+    """The engine as used by transactions that only read."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(postgresql_readonly=True)
+    return engine.execution_options(beton_begin="BEGIN")
+
+
+def _prepare_sqlite(connection: Any, record: Any) -> None:  # noqa: ARG001 - the signature of the event
+    connection.isolation_level = None  # the driver shall not begin transactions on its own
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_sqlite(connection: sa.Connection) -> None:
+    connection.exec_driver_sql(connection.get_execution_options().get("beton_begin", "BEGIN"))
+
+
+def _to_json(value: Any) -> str:
+    """Compact, and refusing NaN: "cannot tell" is null with a reason beside it."""
+    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))

@@ -1,0 +1,217 @@
+"""Hypotheses and the decisions about them.
+
+Two people may look at the same hypothesis. Each shows the row version it has seen; whoever comes second gets a conflict instead of silently
+overruling the first. The check and the write are one UPDATE, so it holds between processes too.
+"""
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from beton.errors import BadInput, Conflict, NotFound, StaleVersion
+from beton.lifecycle import Action, Status, check_approval, move
+from beton.store import audit
+from beton.store.columns import new_id
+from beton.store.deliveries import hold, release
+from beton.store.paging import page
+from beton.store.records import Hypothesis, NewHypothesis, Page
+from beton.store.store import Transaction
+from beton.store.tables import HypothesisRow
+
+_TABLE = "hypothesis"
+
+
+def add(tx: Transaction, new: NewHypothesis, *, actor: str) -> tuple[Hypothesis, bool]:
+    """Keep a hypothesis. Two with the same fingerprint are the same: then the known one is returned, and False."""
+    values = new.model_dump(mode="json") | {
+        "id": new_id("hyp"),
+        "workspace_id": tx.workspace_id,
+        "version": 1,
+        "row_version": 1,
+        "fired_count": 0,
+        "created_at": tx.now,
+        "updated_at": tx.now,
+    }
+    fresh = tx.insert_new(HypothesisRow, [values], returning=col(HypothesisRow.id))
+    query = sa.select(HypothesisRow).where(
+        col(HypothesisRow.workspace_id) == tx.workspace_id,
+        col(HypothesisRow.connection_id) == new.connection_id,
+        col(HypothesisRow.fingerprint) == new.fingerprint,
+    )
+    row = tx.session.execute(query).scalars().one()
+    if fresh:
+        audit.write(tx, actor, "hypothesis.add", _TABLE, row.id, after={"status": row.status, "sentence": row.sentence})
+    return _value(row), bool(fresh)
+
+
+def get(tx: Transaction, hypothesis_id: str) -> Hypothesis:
+    """The hypothesis with this id."""
+    return _value(_row(tx, hypothesis_id))
+
+
+def listing(
+    tx: Transaction,
+    *,
+    connection_id: str | None = None,
+    statuses: Collection[Status] = (),
+    limit: int = 50,
+    after: str | None = None,
+) -> Page[Hypothesis]:
+    """Hypotheses, newest first."""
+    query = _wanted(tx, connection_id, statuses)
+    return page(tx, query, HypothesisRow, HypothesisRow.created_at, _value, limit=limit, after=after)
+
+
+def every(tx: Transaction, *, connection_id: str | None = None, statuses: Collection[Status] = ()) -> list[Hypothesis]:
+    """All of them, oldest first: what a sweep or a batch of backtests works through."""
+    query = _wanted(tx, connection_id, statuses).order_by(col(HypothesisRow.created_at), col(HypothesisRow.id))
+    return [_value(row) for row in tx.session.execute(query).scalars()]
+
+
+def count_by_status(tx: Transaction, *, connection_id: str | None = None) -> dict[Status, int]:
+    """How many there are in each status; statuses without any are 0."""
+    inner = _wanted(tx, connection_id, ()).subquery()
+    rows = tx.session.execute(sa.select(inner.c.status, sa.func.count()).group_by(inner.c.status)).all()
+    return dict.fromkeys(Status, 0) | {Status(status): int(number) for status, number in rows}
+
+
+def decide(
+    tx: Transaction,
+    hypothesis_id: str,
+    action: Action,
+    *,
+    expected_row_version: int,
+    actor: str,
+    reason: str | None = None,
+    override_reason: str | None = None,
+    clears: bool | None = None,
+    snoozed_until: datetime | None = None,
+    live_from: datetime | None = None,
+) -> Hypothesis:
+    """Do what a person decided, and write it into the audit log.
+
+    `clears` is the bar's verdict on the numbers that the person has seen. `live_from` is S0, frozen at approval; without it fires count from
+    now on. Raises `StaleVersion` when somebody else was first, `IllegalTransition` when the table has no such step, `Conflict` for an
+    approval below the bar without `override_reason`, `BadInput` when a rejection has no reason or a snooze no date.
+    """
+    row = _row(tx, hypothesis_id)
+    _check_version(row, expected_row_version)
+    status = move(Status(row.status), action)
+    if action is Action.REVISE:
+        raise Conflict("A revision is not a decision: it needs a definition.", fix="Use `revise`.")
+    changes = _consequences(tx, action, reason, override_reason, clears, snoozed_until, live_from)
+    before = {"status": row.status, "row_version": row.row_version}
+    _update(tx, row, expected_row_version, {"status": str(status), "decided_by": actor, "decided_at": tx.now, **changes})
+    if action in {Action.PAUSE, Action.RETIRE}:
+        hold(tx, hypothesis_id)
+    elif action in {Action.RESUME, Action.APPROVE}:
+        release(tx, hypothesis_id)
+    after = {"status": str(status), "row_version": row.row_version, "reason": reason, "override_reason": row.override_reason, "clears": clears}
+    audit.write(tx, actor, f"hypothesis.{action}", _TABLE, row.id, before=before, after=after)
+    return _value(row)
+
+
+def revise(
+    tx: Transaction, hypothesis_id: str, *, definition: dict[str, Any], fingerprint: str, sentence: str, expected_row_version: int, actor: str
+) -> Hypothesis:
+    """Replace the definition. It becomes the next version, loses its approval, and counts as selected: it was edited by somebody who saw numbers."""
+    row = _row(tx, hypothesis_id)
+    _check_version(row, expected_row_version)
+    status = move(Status(row.status), Action.REVISE)
+    twin = sa.select(col(HypothesisRow.id)).where(
+        col(HypothesisRow.workspace_id) == tx.workspace_id,
+        col(HypothesisRow.connection_id) == row.connection_id,
+        col(HypothesisRow.fingerprint) == fingerprint,
+        col(HypothesisRow.id) != hypothesis_id,
+    )
+    if (other := tx.session.execute(twin).scalar()) is not None:
+        raise Conflict(f"The revised hypothesis is the same as {other}.", code="conflict.same_hypothesis", fix=f"Use {other} instead.")
+    before = {"status": row.status, "version": row.version, "fingerprint": row.fingerprint, "sentence": row.sentence}
+    changes = {"definition": definition, "fingerprint": fingerprint, "sentence": sentence, "version": row.version + 1, "selected": True}
+    nothing_decided = {"override_reason": None, "rejected_reason": None, "snoozed_until": None, "live_from": None, "live_since": None}
+    _update(tx, row, expected_row_version, {"status": str(status), **changes, **nothing_decided})
+    after = {"status": row.status, "version": row.version, "fingerprint": row.fingerprint, "sentence": row.sentence}
+    audit.write(tx, actor, "hypothesis.revise", _TABLE, row.id, before=before, after=after)
+    return _value(row)
+
+
+def wake_due(tx: Transaction, *, actor: str = "beton") -> list[Hypothesis]:
+    """Wake the snoozed hypotheses whose date has come."""
+    query = _wanted(tx, None, (Status.SNOOZED,)).where(col(HypothesisRow.snoozed_until) <= tx.now)
+    due = tx.session.execute(query.with_for_update(skip_locked=True)).scalars().all()
+    return [decide(tx, row.id, Action.WAKE, expected_row_version=row.row_version, actor=actor) for row in due]
+
+
+def _consequences(
+    tx: Transaction,
+    action: Action,
+    reason: str | None,
+    override_reason: str | None,
+    clears: bool | None,
+    snoozed_until: datetime | None,
+    live_from: datetime | None,
+) -> dict[str, Any]:
+    """The fields that an action sets besides the status."""
+    match action:
+        case Action.APPROVE:
+            check_approval(clears, override_reason)
+            override = None if clears is True else override_reason
+            quiet = {"rejected_reason": None, "snoozed_until": None}
+            return {"override_reason": override, "live_from": live_from or tx.now, "live_since": tx.now, **quiet}
+        case Action.REJECT:
+            if reason is None or not reason.strip():
+                raise BadInput("A rejection needs a reason: the next proposals learn from it.", fix="Say why in a few words.")
+            return {"rejected_reason": reason, "snoozed_until": None}
+        case Action.SNOOZE:
+            if snoozed_until is None or snoozed_until <= tx.now:
+                raise BadInput("A snooze needs a date in the future.", fix="Choose when to be asked again.")
+            return {"snoozed_until": snoozed_until}
+        case Action.REOPEN:
+            return {"rejected_reason": None, "override_reason": None, "live_from": None, "live_since": None}
+        case Action.WAKE:
+            return {"snoozed_until": None}
+        case _:
+            return {}
+
+
+def _wanted(tx: Transaction, connection_id: str | None, statuses: Collection[Status]) -> Any:
+    query = sa.select(HypothesisRow).where(col(HypothesisRow.workspace_id) == tx.workspace_id)
+    if connection_id is not None:
+        query = query.where(col(HypothesisRow.connection_id) == connection_id)
+    return query.where(col(HypothesisRow.status).in_([str(status) for status in statuses])) if statuses else query
+
+
+def _row(tx: Transaction, hypothesis_id: str) -> HypothesisRow:
+    row = tx.session.get(HypothesisRow, hypothesis_id)
+    if row is None or row.workspace_id != tx.workspace_id:
+        raise NotFound(f"There is no hypothesis {hypothesis_id}.")
+    return row
+
+
+def _check_version(row: HypothesisRow, expected: int) -> None:
+    if row.row_version != expected:
+        raise StaleVersion(
+            f"The hypothesis {row.id} was changed by somebody else: it is now at row version {row.row_version}, not {expected}.",
+            details={"expected": expected, "present": row.row_version, "status": row.status},
+        )
+
+
+def _update(tx: Transaction, row: HypothesisRow, expected: int, changes: dict[str, Any]) -> None:
+    """Write under the condition that nobody has written since: on PostgreSQL another transaction may have committed after our read."""
+    statement = (
+        sa.update(HypothesisRow)
+        .where(col(HypothesisRow.id) == row.id, col(HypothesisRow.row_version) == expected)
+        .values(**changes, row_version=expected + 1, updated_at=tx.now)
+        .returning(col(HypothesisRow.id))
+    )
+    written = tx.session.execute(statement).scalars().all()
+    tx.session.refresh(row)
+    if not written:
+        _check_version(row, expected)
+
+
+def _value(row: HypothesisRow) -> Hypothesis:
+    return Hypothesis.model_validate(row.model_dump())

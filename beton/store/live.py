@@ -1,0 +1,101 @@
+"""The memory of the live sweep: instants at which atoms of live hypotheses matched, who has fired, and how far each connection is read.
+
+No event and no property is kept, but the values that a hypothesis itself names. All of it can be rebuilt from PostHog at any time.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from beton.store.records import LiveFired, LiveMatch
+from beton.store.store import Transaction
+from beton.store.tables import ErasedUnitRow, LiveCursorRow, LiveFiredRow, LiveMatchRow
+
+BATCH = 2000
+"""Rows per INSERT: below every database's limit of parameters, above which nothing is gained."""
+
+
+def remember(tx: Transaction, connection_id: str, unit_kind: str, matches: Iterable[LiveMatch]) -> None:
+    """Keep matches. Overlapping reads may bring one twice: it is known by scope, atom, unit, instant and event id. Erased units are left out."""
+    known_erased = sa.select(col(ErasedUnitRow.unit_key)).where(col(ErasedUnitRow.connection_id) == connection_id)
+    erased = set(tx.session.execute(known_erased).scalars())
+    rows = (
+        match.model_dump() | {"connection_id": connection_id, "workspace_id": tx.workspace_id}
+        for match in matches
+        if not erased or tx.unit_key(connection_id, unit_kind, match.unit_id) not in erased
+    )
+    while batch := list(islice(rows, BATCH)):
+        tx.insert_new(LiveMatchRow, batch)
+
+
+def matches(
+    tx: Transaction, connection_id: str, *, scope: str = "", unit_ids: Collection[str] | None = None, since: datetime | None = None
+) -> list[LiveMatch]:
+    """The kept matches of a scope, by unit and instant; of all units or of those named (at most some thousands)."""
+    query = sa.select(LiveMatchRow).where(col(LiveMatchRow.connection_id) == connection_id, col(LiveMatchRow.scope) == scope)
+    if unit_ids is not None:
+        query = query.where(col(LiveMatchRow.unit_id).in_(unit_ids))
+    if since is not None:
+        query = query.where(col(LiveMatchRow.at) >= since)
+    order = (col(LiveMatchRow.unit_id), col(LiveMatchRow.at), col(LiveMatchRow.atom), col(LiveMatchRow.event_id))
+    return [_match(row) for row in tx.session.execute(query.order_by(*order)).scalars()]
+
+
+def prune(tx: Transaction, connection_id: str, before: datetime, *, scope: str | None = None) -> None:
+    """Forget the matches older than the longest look-back."""
+    query = sa.delete(LiveMatchRow).where(col(LiveMatchRow.connection_id) == connection_id, col(LiveMatchRow.at) < before)
+    tx.session.execute(query if scope is None else query.where(col(LiveMatchRow.scope) == scope))
+
+
+def forget(tx: Transaction, connection_id: str, scope: str) -> None:
+    """Forget all matches of a scope: its hypothesis is no longer live, or is to be rebuilt."""
+    query = sa.delete(LiveMatchRow).where(col(LiveMatchRow.connection_id) == connection_id, col(LiveMatchRow.scope) == scope)
+    tx.session.execute(query)
+
+
+def mark_fired(tx: Transaction, hypothesis_id: str, version: int, units: Iterable[LiveFired]) -> None:
+    """Units that need no signal any more: at approval, those whose fire lies in the backtested window."""
+    key = {"hypothesis_id": hypothesis_id, "hypothesis_version": version, "workspace_id": tx.workspace_id}
+    rows = (unit.model_dump() | key for unit in units)
+    while batch := list(islice(rows, BATCH)):
+        tx.insert_new(LiveFiredRow, batch)
+
+
+def fired(tx: Transaction, hypothesis_id: str, version: int) -> dict[str, LiveFired]:
+    """Unit id → its last fire of this version."""
+    query = sa.select(LiveFiredRow).where(
+        col(LiveFiredRow.hypothesis_id) == hypothesis_id,
+        col(LiveFiredRow.hypothesis_version) == version,
+        col(LiveFiredRow.workspace_id) == tx.workspace_id,
+    )
+    rows = tx.session.execute(query.order_by(col(LiveFiredRow.occurrence))).scalars()
+    return {row.unit_id: LiveFired(unit_id=row.unit_id, fired_at=row.fired_at, occurrence=row.occurrence) for row in rows}
+
+
+def read_until(tx: Transaction, connection_id: str) -> datetime | None:
+    """Everything before this instant has been swept; `None` before the first sweep."""
+    row = tx.session.get(LiveCursorRow, connection_id)
+    return None if row is None else row.read_until
+
+
+def advance(tx: Transaction, connection_id: str, until: datetime) -> None:
+    """Move the cursor, in the transaction that wrote what was found. It never moves back: a late worker changes nothing."""
+    values = {"connection_id": connection_id, "workspace_id": tx.workspace_id, "read_until": until, "updated_at": tx.now}
+    tx.insert_new(LiveCursorRow, [values])
+    forward = sa.update(LiveCursorRow).where(col(LiveCursorRow.connection_id) == connection_id, col(LiveCursorRow.read_until) < until)
+    tx.session.execute(forward.values(read_until=until, updated_at=tx.now))
+
+
+def rewind(tx: Transaction, connection_id: str) -> None:
+    """Drop the cursor and every match of a connection, so that the next sweep rebuilds both."""
+    for row_type in (LiveCursorRow, LiveMatchRow):
+        connection: Any = row_type.connection_id
+        tx.session.execute(sa.delete(row_type).where(connection == connection_id))
+
+
+def _match(row: LiveMatchRow) -> LiveMatch:
+    return LiveMatch.model_validate(row.model_dump(exclude={"connection_id", "workspace_id"}))

@@ -1,0 +1,289 @@
+"""Tables of connections, hypotheses, runs, results and decisions."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+TABLES = (
+    "workspace",
+    "connection",
+    "operator_key",
+    "taxonomy_snapshot",
+    "hypothesis",
+    "run",
+    "read_bucket",
+    "backtest",
+    "audit_entry",
+    "request_ledger",
+    "request_place",
+)
+
+
+def upgrade() -> None:
+    _workspace()
+    _connection()
+    _operator_key()
+    _taxonomy_snapshot()
+    _hypothesis()
+    _run()
+    _read_bucket()
+    _backtest()
+    _audit_entry()
+    _request_ledger()
+    _request_place()
+    _guards()
+
+
+def downgrade() -> None:
+    for table in reversed(TABLES):
+        op.drop_table(table)
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("DROP FUNCTION refuse_change()")
+
+
+def _workspace() -> None:
+    op.create_table(
+        "workspace",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("unit_hash_key_sealed", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_workspace")),
+    )
+
+
+def _connection() -> None:
+    op.create_table(
+        "connection",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("project_id", sa.String(), nullable=False),
+        sa.Column("api_key_sealed", sa.String(), nullable=False),
+        sa.Column("share", sa.Float(), nullable=False),
+        sa.Column("timezone", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("problem", sa.String()),
+        sa.Column("last_checked_at", sa.DateTime(timezone=True)),
+        sa.Column("limits", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("share > 0 AND share <= 1", name=op.f("ck_connection_share_is_a_share")),
+        sa.CheckConstraint("status IN ('unchecked', 'working', 'failing')", name=op.f("ck_connection_status_known")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_connection_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_connection")),
+        sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_connection_workspace_id_name")),
+    )
+    op.create_index(op.f("ix_connection_workspace_id"), "connection", ["workspace_id"])
+
+
+def _operator_key() -> None:
+    op.create_table(
+        "operator_key",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("prefix", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("revoked_at", sa.DateTime(timezone=True)),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_operator_key_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_key")),
+        sa.UniqueConstraint("digest", name=op.f("uq_operator_key_digest")),
+    )
+    op.create_index(op.f("ix_operator_key_workspace_id"), "operator_key", ["workspace_id"])
+
+
+def _taxonomy_snapshot() -> None:
+    op.create_table(
+        "taxonomy_snapshot",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("samples_sealed", sa.String()),
+        sa.Column("samples_expire_at", sa.DateTime(timezone=True)),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_taxonomy_snapshot_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_taxonomy_snapshot_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_taxonomy_snapshot")),
+    )
+    op.create_index(op.f("ix_taxonomy_snapshot_connection_id_taken_at"), "taxonomy_snapshot", ["connection_id", "taken_at"])
+    op.create_index(op.f("ix_taxonomy_snapshot_workspace_id"), "taxonomy_snapshot", ["workspace_id"])
+
+
+def _hypothesis() -> None:
+    op.create_table(
+        "hypothesis",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("definition", sa.JSON(), nullable=False),
+        sa.Column("sentence", sa.String(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("row_version", sa.Integer(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("selected", sa.Boolean(), nullable=False),
+        sa.Column("rejected_reason", sa.String()),
+        sa.Column("snoozed_until", sa.DateTime(timezone=True)),
+        sa.Column("override_reason", sa.String()),
+        sa.Column("decided_by", sa.String()),
+        sa.Column("decided_at", sa.DateTime(timezone=True)),
+        sa.Column("live_from", sa.DateTime(timezone=True)),
+        sa.Column("live_since", sa.DateTime(timezone=True)),
+        sa.Column("fired_count", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("source IN ('agent', 'person', 'search')", name=op.f("ck_hypothesis_source_known")),
+        sa.CheckConstraint(
+            "status IN ('draft', 'proposed', 'snoozed', 'approved', 'paused', 'rejected', 'retired')", name=op.f("ck_hypothesis_status_known")
+        ),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_hypothesis_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_hypothesis_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_hypothesis")),
+        sa.UniqueConstraint("workspace_id", "connection_id", "fingerprint", name=op.f("uq_hypothesis_workspace_id_connection_id_fingerprint")),
+    )
+    op.create_index(op.f("ix_hypothesis_connection_id"), "hypothesis", ["connection_id"])
+    op.create_index(op.f("ix_hypothesis_workspace_id_status"), "hypothesis", ["workspace_id", "status"])
+
+
+def _run() -> None:
+    op.create_table(
+        "run",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String()),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("request", sa.JSON(), nullable=False),
+        sa.Column("progress", sa.JSON(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("error", sa.JSON()),
+        sa.Column("workflow_id", sa.String()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True)),
+        sa.Column("finished_at", sa.DateTime(timezone=True)),
+        sa.CheckConstraint("kind IN ('taxonomy', 'propose', 'backtest', 'sweep')", name=op.f("ck_run_kind_known")),
+        sa.CheckConstraint("status IN ('queued', 'running', 'done', 'failed', 'cancelled')", name=op.f("ck_run_status_known")),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_run_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_run_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_run")),
+        sa.UniqueConstraint("workflow_id", name=op.f("uq_run_workflow_id")),
+    )
+    op.create_index(op.f("ix_run_connection_id"), "run", ["connection_id"])
+    op.create_index(op.f("ix_run_workspace_id_created_at"), "run", ["workspace_id", "created_at"])
+
+
+def _read_bucket() -> None:
+    op.create_table(
+        "read_bucket",
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("bucket", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("counts", sa.JSON(), nullable=False),
+        sa.Column("finished_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_read_bucket_run_id_run")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_read_bucket_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("run_id", "bucket", name=op.f("pk_read_bucket")),
+    )
+
+
+def _backtest() -> None:
+    op.create_table(
+        "backtest",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_version", sa.Integer(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("as_of", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("window_days", sa.Float(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("result", sa.JSON(), nullable=False),
+        sa.Column("clears", sa.Boolean()),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_backtest_hypothesis_id_hypothesis")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_backtest_run_id_run")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_backtest_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backtest")),
+        sa.UniqueConstraint("run_id", "hypothesis_id", "hypothesis_version", name=op.f("uq_backtest_run_id_hypothesis_id_hypothesis_version")),
+    )
+    op.create_index(op.f("ix_backtest_hypothesis_id_created_at"), "backtest", ["hypothesis_id", "created_at"])
+    op.create_index(op.f("ix_backtest_workspace_id"), "backtest", ["workspace_id"])
+
+
+def _audit_entry() -> None:
+    op.create_table(
+        "audit_entry",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("object_type", sa.String(), nullable=False),
+        sa.Column("object_id", sa.String(), nullable=False),
+        sa.Column("before", sa.JSON()),
+        sa.Column("after", sa.JSON()),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_audit_entry_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
+    )
+    op.create_index(op.f("ix_audit_entry_object_type_object_id"), "audit_entry", ["object_type", "object_id"])
+    op.create_index(op.f("ix_audit_entry_workspace_id"), "audit_entry", ["workspace_id"])
+
+
+def _request_ledger() -> None:
+    op.create_table(
+        "request_ledger",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("surface", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("read", sa.BigInteger(), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_request_ledger_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_request_ledger_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_request_ledger")),
+    )
+    op.create_index(op.f("ix_request_ledger_connection_id_surface_at"), "request_ledger", ["connection_id", "surface", "at"])
+
+
+def _request_place() -> None:
+    op.create_table(
+        "request_place",
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("surface", sa.String(), nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_request_place_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_request_place_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("connection_id", "surface", "holder", name=op.f("pk_request_place")),
+    )
+
+
+# The database itself keeps the audit log append-only and backtests unchanged, whatever the code above it does.
+GUARDS = (("audit_entry", "UPDATE"), ("audit_entry", "DELETE"), ("backtest", "UPDATE"))
+
+
+def _guards() -> None:
+    postgresql = op.get_bind().dialect.name == "postgresql"
+    if postgresql:
+        refusal = "BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END"
+        op.execute(f"CREATE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $${refusal}$$")
+    for table, event in GUARDS:
+        name = f"{table}_refuses_{event.lower()}"
+        body = "EXECUTE FUNCTION refuse_change()" if postgresql else f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
+        op.execute(f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW {body}")

@@ -1,0 +1,190 @@
+"""Tables of signals, the live state, routes and deliveries."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+TABLES = ("signal", "erased_unit", "live_match", "live_fired", "live_cursor", "route", "delivery", "delivery_attempt")
+
+
+def upgrade() -> None:
+    _signal()
+    _erased_unit()
+    _live_match()
+    _live_fired()
+    _live_cursor()
+    _route()
+    _delivery()
+    _delivery_attempt()
+
+
+def downgrade() -> None:
+    for table in reversed(TABLES):
+        op.drop_table(table)
+
+
+def _signal() -> None:
+    op.create_table(
+        "signal",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_version", sa.Integer(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
+        sa.Column("unit_kind", sa.String(), nullable=False),
+        sa.Column("unit_id", sa.String()),
+        sa.Column("unit_key", sa.String(), nullable=False),
+        sa.Column("occurrence", sa.Integer(), nullable=False),
+        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("detected_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confidence", sa.Float()),
+        sa.Column("receipts", sa.JSON(), nullable=False),
+        sa.CheckConstraint("unit_kind IN ('person', 'account')", name=op.f("ck_signal_unit_kind_known")),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_signal_connection_id_connection")),
+        sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_signal_hypothesis_id_hypothesis")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_signal_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_signal")),
+        sa.UniqueConstraint(
+            "hypothesis_id",
+            "hypothesis_version",
+            "unit_key",
+            "occurrence",
+            name=op.f("uq_signal_hypothesis_id_hypothesis_version_unit_key_occurrence"),
+        ),
+    )
+    op.create_index(op.f("ix_signal_connection_id_unit_key"), "signal", ["connection_id", "unit_key"])
+    op.create_index(op.f("ix_signal_workspace_id_detected_at_id"), "signal", ["workspace_id", "detected_at", "id"])
+
+
+def _erased_unit() -> None:
+    op.create_table(
+        "erased_unit",
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("unit_key", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("erased_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_erased_unit_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_erased_unit_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("connection_id", "unit_key", name=op.f("pk_erased_unit")),
+    )
+
+
+def _live_match() -> None:
+    op.create_table(
+        "live_match",
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("atom", sa.String(), nullable=False),
+        sa.Column("unit_id", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("value", sa.JSON()),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_live_match_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_live_match_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("connection_id", "scope", "atom", "unit_id", "at", "event_id", name=op.f("pk_live_match")),
+        sqlite_with_rowid=False,
+    )
+    op.create_index(op.f("ix_live_match_connection_id_at"), "live_match", ["connection_id", "at"])
+
+
+def _live_fired() -> None:
+    op.create_table(
+        "live_fired",
+        sa.Column("hypothesis_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_version", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("unit_id", sa.String(), nullable=False),
+        sa.Column("occurrence", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_live_fired_hypothesis_id_hypothesis")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_live_fired_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("hypothesis_id", "hypothesis_version", "unit_id", "occurrence", name=op.f("pk_live_fired")),
+        sqlite_with_rowid=False,
+    )
+
+
+def _live_cursor() -> None:
+    op.create_table(
+        "live_cursor",
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("read_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_live_cursor_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_live_cursor_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_live_cursor")),
+    )
+
+
+def _route() -> None:
+    op.create_table(
+        "route",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("destination_sealed", sa.String(), nullable=False),
+        sa.Column("address", sa.String(), nullable=False),
+        sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("kind IN ('webhook')", name=op.f("ck_route_kind_known")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_route_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_route")),
+        sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_route_workspace_id_name")),
+    )
+
+
+def _delivery() -> None:
+    op.create_table(
+        "delivery",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("signal_id", sa.String(), nullable=False),
+        sa.Column("route_id", sa.String(), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_attempt_at", sa.DateTime(timezone=True)),
+        sa.Column("last_error", sa.String()),
+        sa.Column("message_id", sa.String(), nullable=False),
+        sa.Column("lease", sa.String()),
+        sa.Column("leased_until", sa.DateTime(timezone=True)),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("delivered_at", sa.DateTime(timezone=True)),
+        sa.CheckConstraint("status IN ('pending', 'delivered', 'failed', 'dead', 'paused', 'in_doubt')", name=op.f("ck_delivery_status_known")),
+        sa.ForeignKeyConstraint(["route_id"], ["route.id"], name=op.f("fk_delivery_route_id_route")),
+        sa.ForeignKeyConstraint(["signal_id"], ["signal.id"], name=op.f("fk_delivery_signal_id_signal")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_delivery_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
+        sa.UniqueConstraint("message_id", name=op.f("uq_delivery_message_id")),
+        sa.UniqueConstraint("signal_id", "route_id", name=op.f("uq_delivery_signal_id_route_id")),
+    )
+    op.create_index(op.f("ix_delivery_route_id"), "delivery", ["route_id"])
+    op.create_index(op.f("ix_delivery_status_next_attempt_at"), "delivery", ["status", "next_attempt_at"])
+    op.create_index(op.f("ix_delivery_workspace_id"), "delivery", ["workspace_id"])
+
+
+def _delivery_attempt() -> None:
+    op.create_table(
+        "delivery_attempt",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("delivery_id", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("status", sa.String(), nullable=False),
+        sa.Column("status_code", sa.Integer()),
+        sa.Column("latency_ms", sa.Integer()),
+        sa.Column("response_head", sa.String()),
+        sa.Column("error", sa.String()),
+        sa.ForeignKeyConstraint(["delivery_id"], ["delivery.id"], name=op.f("fk_delivery_attempt_delivery_id_delivery")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_delivery_attempt_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_attempt")),
+    )
+    op.create_index(op.f("ix_delivery_attempt_delivery_id"), "delivery_attempt", ["delivery_id"])

@@ -1,0 +1,234 @@
+"""What the store hands out and takes in: frozen values, never rows. Instants are aware UTC; secrets are absent."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Generic, Literal, TypeVar
+
+from pydantic import AwareDatetime, Field
+
+from beton.lifecycle import Status
+from beton.signals import Value
+
+Source = Literal["agent", "person", "search"]
+ConnectionStatus = Literal["unchecked", "working", "failing"]
+RunKind = Literal["taxonomy", "propose", "backtest", "sweep"]
+RouteKind = Literal["webhook"]
+T = TypeVar("T")
+
+
+class RunStatus(StrEnum):
+    """How far a run got."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will happen."""
+        return self in {RunStatus.DONE, RunStatus.FAILED, RunStatus.CANCELLED}
+
+
+class Page(Value, Generic[T]):
+    """Some of a listing, newest first. `next_after` goes into the next call; `None` at the end."""
+
+    data: tuple[T, ...]
+    next_after: str | None = None
+
+
+class Connection(Value):
+    """A PostHog project that Beton reads. The key stays in the store: see `connections.api_key`."""
+
+    id: str
+    workspace_id: str
+    name: str
+    host: str
+    project_id: str
+    share: float
+    timezone: str
+    status: ConnectionStatus
+    problem: str | None
+    last_checked_at: datetime | None
+    limits: dict[str, Any]
+    created_at: datetime
+    updated_at: datetime
+
+
+class OperatorKey(Value):
+    """A token that lets a person or a program in. Only its hash is kept."""
+
+    id: str
+    name: str
+    prefix: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class TaxonomySnapshot(Value):
+    """Names, types and counts of a project at an instant."""
+
+    id: str
+    connection_id: str
+    taken_at: datetime
+    digest: str
+    content: dict[str, Any]
+
+
+class NewHypothesis(Value):
+    """A hypothesis to be written down. `definition` is its canonical JSON form, `fingerprint` what identifies it."""
+
+    connection_id: str
+    name: str
+    fingerprint: str
+    definition: dict[str, Any]
+    sentence: str
+    type: str
+    """The kind of outcome: converts, expands, churns, returns, custom."""
+    source: Source
+    selected: bool
+    """Mined on the window it is judged on: then only its confirmed numbers count."""
+    status: Literal[Status.DRAFT, Status.PROPOSED] = Status.PROPOSED
+
+
+class Hypothesis(Value):
+    """A hypothesis and where it stands. `row_version` is its ETag: every change adds one."""
+
+    id: str
+    workspace_id: str
+    connection_id: str
+    name: str
+    version: int
+    fingerprint: str
+    definition: dict[str, Any]
+    sentence: str
+    type: str
+    status: Status
+    row_version: int
+    source: Source
+    selected: bool
+    rejected_reason: str | None
+    snoozed_until: datetime | None
+    override_reason: str | None
+    decided_by: str | None
+    decided_at: datetime | None
+    live_from: datetime | None
+    """S0, frozen at approval: fires before it are not sent."""
+    live_since: datetime | None
+    fired_count: int
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewBacktest(Value):
+    """A result to be kept. `result` holds the published numbers, and no unit's id."""
+
+    hypothesis_id: str
+    hypothesis_version: int
+    run_id: str
+    as_of: AwareDatetime
+    window_days: float = Field(gt=0)
+    fingerprint: str
+    result: dict[str, Any]
+    clears: bool | None
+    """Whether it clears the bar; `None` when that cannot be told."""
+
+
+class Backtest(NewBacktest):
+    """A kept result. It never changes; `digest` is the SHA-256 of its canonical JSON."""
+
+    id: str
+    digest: str
+    created_at: datetime
+
+
+class Run(Value):
+    """One piece of work with its progress, what it cost, and how it ended."""
+
+    id: str
+    connection_id: str | None
+    kind: RunKind
+    status: RunStatus
+    request: dict[str, Any]
+    progress: dict[str, Any]
+    """`done`, `total`, `message`."""
+    counts: dict[str, Any]
+    """Queries, bytes, rows skipped with their reasons, and the like."""
+    error: dict[str, Any] | None
+    workflow_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+class Route(Value):
+    """Where signals go. `address` is for people (a host, no path); the URL and the signing secret stay sealed."""
+
+    id: str
+    name: str
+    kind: RouteKind
+    address: str
+    enabled: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+class Destination(Value):
+    """The sealed half of a route, opened for the moment of sending."""
+
+    url: str = Field(repr=False)
+    secret: str = Field(repr=False)
+
+
+class DeliveryAttempt(Value):
+    """One attempt, as shown in the delivery log."""
+
+    at: datetime
+    status: str
+    status_code: int | None
+    latency_ms: int | None
+    response_head: str | None
+    error: str | None
+
+
+class AuditEntry(Value):
+    """Who did what to what, and when."""
+
+    id: int
+    at: datetime
+    actor: str
+    action: str
+    object_type: str
+    object_id: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+
+
+class LiveMatch(Value):
+    """One event that matched one atom of a live hypothesis: its instant and, where the hypothesis names a value, that value."""
+
+    atom: str
+    unit_id: str
+    at: AwareDatetime
+    event_id: str
+    value: str | int | float | bool | None = None
+    scope: str = ""
+    """A hypothesis id, or empty for atoms shared by the connection's hypotheses."""
+
+
+class LiveFired(Value):
+    """A unit that has had its fire for this hypothesis version, sent or seen by the backtest."""
+
+    unit_id: str
+    fired_at: AwareDatetime
+    occurrence: int = 1
+
+
+class Erased(Value):
+    """What the erasure of a unit removed, row by row."""
+
+    signals: int
+    live_matches: int
+    live_fired: int
+    read_buckets: int

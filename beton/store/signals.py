@@ -1,0 +1,150 @@
+"""Signals: the fires of approved hypotheses, each written down once, together with its deliveries."""
+
+import base64
+import hashlib
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from beton.errors import Conflict, NotFound
+from beton.lifecycle import SENDING, Status
+from beton.signals import DeliveryStatus, Finding, Signal
+from beton.store.columns import new_id
+from beton.store.deliveries import signal_value
+from beton.store.paging import page
+from beton.store.records import Page
+from beton.store.store import Transaction
+from beton.store.tables import DeliveryRow, ErasedUnitRow, HypothesisRow, LiveFiredRow, RouteRow, SignalRow
+
+
+def record(
+    tx: Transaction, hypothesis_id: str, version: int, findings: Sequence[Finding], *, route_ids: Collection[str] | None = None
+) -> list[Signal]:
+    """Write down the fires that are new, each with one delivery per route, and return those.
+
+    A fire is known by (hypothesis, version, unit, occurrence): running a sweep again, or two at once, adds nothing. Erased units are left out.
+    Routes are all enabled ones unless named. Raises `Conflict` unless the hypothesis is approved in exactly this version, so that nothing
+    can be sent that no person has approved.
+    """
+    hypothesis = _approved(tx, hypothesis_id, version)
+    values = _unerased(tx, hypothesis.connection_id, [_values(tx, hypothesis, finding) for finding in findings])
+    fresh = set(tx.insert_new(SignalRow, values, returning=col(SignalRow.id)))
+    written = [value for value in values if value["id"] in fresh]
+    if not written:
+        return []
+    tx.insert_new(LiveFiredRow, [_fired(value) for value in written])
+    tx.insert_new(DeliveryRow, [_delivery(tx, hypothesis, value, route) for value in written for route in _routes(tx, route_ids)])
+    counted = col(HypothesisRow.fired_count) + len(written)
+    tx.session.execute(sa.update(HypothesisRow).where(col(HypothesisRow.id) == hypothesis_id).values(fired_count=counted))
+    return [signal_value(SignalRow(**value)) for value in written]
+
+
+def get(tx: Transaction, signal_id: str) -> Signal:
+    """The signal with this id."""
+    row = tx.session.get(SignalRow, signal_id)
+    if row is None or row.workspace_id != tx.workspace_id:
+        raise NotFound(f"There is no signal {signal_id}.")
+    return signal_value(row)
+
+
+def listing(
+    tx: Transaction,
+    *,
+    hypothesis_id: str | None = None,
+    connection_id: str | None = None,
+    since: datetime | None = None,
+    limit: int = 50,
+    after: str | None = None,
+) -> Page[Signal]:
+    """Signals, the last detected first."""
+    query = sa.select(SignalRow).where(col(SignalRow.workspace_id) == tx.workspace_id)
+    if hypothesis_id is not None:
+        query = query.where(col(SignalRow.hypothesis_id) == hypothesis_id)
+    if connection_id is not None:
+        query = query.where(col(SignalRow.connection_id) == connection_id)
+    if since is not None:
+        query = query.where(col(SignalRow.detected_at) >= since)
+    return page(tx, query, SignalRow, SignalRow.detected_at, signal_value, limit=limit, after=after)
+
+
+def of_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str) -> list[Signal]:
+    """All signals about one unit, oldest first."""
+    key = tx.unit_key(connection_id, unit_kind, unit_id)
+    query = sa.select(SignalRow).where(col(SignalRow.connection_id) == connection_id, col(SignalRow.unit_key) == key)
+    return [signal_value(row) for row in tx.session.execute(query.order_by(col(SignalRow.fired_at), col(SignalRow.id))).scalars()]
+
+
+def _approved(tx: Transaction, hypothesis_id: str, version: int) -> HypothesisRow:
+    """The hypothesis, locked against being paused or revised until this transaction is over."""
+    query = sa.select(HypothesisRow).where(col(HypothesisRow.id) == hypothesis_id, col(HypothesisRow.workspace_id) == tx.workspace_id)
+    row = tx.session.execute(query.with_for_update().execution_options(populate_existing=True)).scalars().first()
+    if row is None:
+        raise NotFound(f"There is no hypothesis {hypothesis_id}.")
+    if Status(row.status) not in SENDING or row.version != version:
+        raise Conflict(
+            f"The hypothesis {hypothesis_id} is {row.status} in version {row.version}; only an approved one sends signals.",
+            code="conflict.not_live",
+            fix="Read the live hypotheses again, then sweep.",
+            details={"status": row.status, "version": row.version},
+        )
+    return row
+
+
+def _values(tx: Transaction, hypothesis: HypothesisRow, finding: Finding) -> dict[str, Any]:
+    return {
+        "id": new_id("sig"),
+        "workspace_id": tx.workspace_id,
+        "connection_id": hypothesis.connection_id,
+        "hypothesis_id": hypothesis.id,
+        "hypothesis_version": hypothesis.version,
+        "type": hypothesis.type,
+        "unit_kind": finding.unit_kind,
+        "unit_id": finding.unit_id,
+        "unit_key": tx.unit_key(hypothesis.connection_id, finding.unit_kind, finding.unit_id),
+        "occurrence": finding.occurrence,
+        "fired_at": finding.fired_at,
+        "detected_at": tx.now,
+        "confidence": finding.confidence,
+        "receipts": [receipt.model_dump(mode="json") for receipt in finding.receipts],
+    }
+
+
+def _unerased(tx: Transaction, connection_id: str, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    query = sa.select(col(ErasedUnitRow.unit_key)).where(col(ErasedUnitRow.connection_id) == connection_id)
+    erased = set(tx.session.execute(query).scalars()) if values else set()
+    return [value for value in values if value["unit_key"] not in erased]
+
+
+def _fired(value: dict[str, Any]) -> dict[str, Any]:
+    kept = ("hypothesis_id", "hypothesis_version", "unit_id", "occurrence", "workspace_id", "fired_at")
+    return {name: value[name] for name in kept}
+
+
+def _routes(tx: Transaction, route_ids: Collection[str] | None) -> list[str]:
+    query = sa.select(col(RouteRow.id)).where(col(RouteRow.workspace_id) == tx.workspace_id, col(RouteRow.enabled))
+    if route_ids is not None:
+        query = query.where(col(RouteRow.id).in_(route_ids))
+    return list(tx.session.execute(query.order_by(col(RouteRow.id))).scalars())
+
+
+def _delivery(tx: Transaction, hypothesis: HypothesisRow, value: dict[str, Any], route_id: str) -> dict[str, Any]:
+    return {
+        "id": new_id("dlv"),
+        "workspace_id": tx.workspace_id,
+        "signal_id": value["id"],
+        "route_id": route_id,
+        "status": str(DeliveryStatus.PENDING),
+        "attempts": 0,
+        "next_attempt_at": tx.now,
+        "message_id": _message_id(hypothesis.fingerprint, value, route_id),
+        "created_at": tx.now,
+    }
+
+
+def _message_id(fingerprint: str, value: dict[str, Any], route_id: str) -> str:
+    """Made of the content, not of chance: after a restore from a backup, the same fire gets the same id and its receiver knows it already."""
+    parts = (value["hypothesis_id"], str(value["hypothesis_version"]), fingerprint, value["unit_key"], str(value["occurrence"]), route_id)
+    return "msg_" + base64.b32encode(hashlib.sha256("\0".join(parts).encode()).digest()[:20]).decode().lower()

@@ -1,0 +1,138 @@
+"""The store's door: one transaction per request or tick, and what every function inside it needs.
+
+    with store.transaction() as tx:
+        fresh = signals.record(tx, hypothesis_id, version, findings)
+
+Everything inside the block is committed together or not at all. The functions live in modules named for what they keep (`connections`,
+`hypotheses`, `runs`, …) and take the transaction first; they never commit.
+"""
+
+import base64
+import hashlib
+import hmac
+import secrets
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from beton.errors import StoreError
+from beton.settings import Settings
+from beton.store.engines import open_engine, reading, writing
+from beton.store.migrate import migrate, require_current
+from beton.store.sealing import Place, Sealer
+from beton.store.tables import WorkspaceRow
+
+DEFAULT_WORKSPACE = "wsp_default"
+"""The one workspace of an installation, until accounts bring more."""
+
+
+@dataclass(frozen=True)
+class Transaction:
+    """An open transaction. `now` is one instant for all that is written in it."""
+
+    session: Session
+    workspace_id: str
+    now: datetime
+    sealer: Sealer = field(repr=False)
+    unit_hash_key: bytes = field(repr=False)
+
+    def place(self, table: str, row: str, column: str) -> Place:
+        """Where a secret of this workspace lives."""
+        return Place(self.workspace_id, table, row, column)
+
+    def unit_key(self, connection_id: str, unit_kind: str, unit_id: str) -> str:
+        """A keyed hash that is unique to a unit and, without the key, tells nothing about it. Stable over rotations of the sealing key."""
+        message = "\0".join((connection_id, unit_kind, unit_id)).encode()
+        return base64.b32encode(hmac.digest(self.unit_hash_key, message, hashlib.sha256)[:20]).decode().lower()
+
+    def insert_new(self, row_type: type[Any], values: list[dict[str, Any]], returning: Any = None) -> list[Any]:
+        """Insert rows, leaving out those that a unique key already has; the `returning` column of those that were new."""
+        if not values:
+            return []
+        insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        statement = insert(row_type).on_conflict_do_nothing()
+        if returning is None:
+            self.session.execute(statement, values)
+            return []
+        return list(self.session.execute(statement.returning(returning), values).scalars())
+
+
+class Store:
+    """A database, the keys that open its secrets, and a clock."""
+
+    def __init__(self, engine: sa.Engine, sealer: Sealer, clock: Callable[[], datetime], workspace_id: str = DEFAULT_WORKSPACE) -> None:
+        self.engine = engine
+        self.sealer = sealer
+        self.clock = clock
+        self.workspace_id = workspace_id
+        self._unit_hash_key: bytes | None = None
+
+    @contextmanager
+    def transaction(self) -> Generator[Transaction]:
+        """A transaction that may write. Commits at the end of the block, rolls back on any error."""
+        with self._begin(writing(self.engine)) as session:
+            yield self.within(session)
+
+    @contextmanager
+    def reading(self) -> Generator[Transaction]:
+        """A transaction that only reads; it waits for no writer. PostgreSQL refuses writes in it."""
+        self._hash_key()  # the first use of a new database writes it, which this transaction may not
+        with self._begin(reading(self.engine)) as session:
+            yield self.within(session)
+
+    def within(self, session: Session) -> Transaction:
+        """This store's view of a session that somebody else began and will commit (the job engine's transactional steps)."""
+        now = self.clock().astimezone(UTC)
+        return Transaction(session, self.workspace_id, now, self.sealer, self._hash_key(session))
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _begin(self, engine: sa.Engine) -> Generator[Session]:
+        try:
+            with Session(engine, expire_on_commit=False) as session, session.begin():
+                yield session
+        except OperationalError as error:
+            raise StoreError(f"The database did not answer: {error.orig}", code="store.unavailable") from error
+
+    def _hash_key(self, session: Session | None = None) -> bytes:
+        """The workspace's key for unit hashes; the workspace itself is made on first use."""
+        if self._unit_hash_key is None:
+            if session is None:
+                with self._begin(writing(self.engine)) as session:
+                    return self._hash_key(session)
+            self._unit_hash_key = self._load_hash_key(session)
+        return self._unit_hash_key
+
+    def _load_hash_key(self, session: Session) -> bytes:
+        place = Place(self.workspace_id, "workspace", self.workspace_id, "unit_hash_key_sealed")
+        row = session.get(WorkspaceRow, self.workspace_id)
+        if row is None:
+            fresh = WorkspaceRow(
+                id=self.workspace_id,
+                name="Default",
+                unit_hash_key_sealed=self.sealer.seal(secrets.token_hex(32), place),
+                created_at=self.clock().astimezone(UTC),
+            )
+            Transaction(session, self.workspace_id, fresh.created_at, self.sealer, b"").insert_new(WorkspaceRow, [fresh.model_dump()])
+            row = session.get_one(WorkspaceRow, self.workspace_id)
+        return bytes.fromhex(self.sealer.open(row.unit_hash_key_sealed, place))
+
+
+def open_store(settings: Settings, clock: Callable[[], datetime], *, upgrade: bool = True) -> Store:
+    """The store that the settings describe, with the schema brought up to date (or, without `upgrade`, checked)."""
+    engine = open_engine(settings.effective_database_url)
+    if upgrade:
+        migrate(engine)
+    else:
+        require_current(engine)
+    return Store(engine, Sealer(settings.key_ring()), clock)

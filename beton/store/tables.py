@@ -1,0 +1,309 @@
+"""The tables. Rows live and die in this room; what leaves it are the frozen values of `records` and `beton.signals`.
+
+No column can hold an event's properties: there are counts, fires, instants, event names, ids, and the values that a hypothesis itself names.
+Columns that hold credentials or sampled values end in `_sealed` and contain only what `sealing` made.
+"""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlmodel import Field
+
+from beton.lifecycle import Status
+from beton.signals import DeliveryStatus
+from beton.store.columns import Row, belongs_to, document, maybe_document, maybe_moment, moment, one_of
+
+UNIT_KINDS = ("person", "account")
+COMPACT = {"sqlite_with_rowid": False}
+"""Tables that are nothing but their key: without row ids SQLite stores each row once instead of twice."""
+
+
+class WorkspaceRow(Row, table=True):
+    __tablename__ = "workspace"
+    id: str = Field(primary_key=True)
+    name: str
+    unit_hash_key_sealed: str
+    created_at: datetime = moment()
+
+
+class ConnectionRow(Row, table=True):
+    __tablename__ = "connection"
+    __table_args__ = (
+        sa.UniqueConstraint("workspace_id", "name"),
+        sa.CheckConstraint("share > 0 AND share <= 1", name="share_is_a_share"),
+        one_of("status", "unchecked", "working", "failing"),
+    )
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace")
+    name: str
+    host: str
+    project_id: str
+    api_key_sealed: str
+    share: float
+    timezone: str
+    status: str = "unchecked"
+    problem: str | None = None
+    last_checked_at: datetime | None = maybe_moment()
+    limits: dict[str, Any] = document()
+    created_at: datetime = moment()
+    updated_at: datetime = moment()
+
+
+class OperatorKeyRow(Row, table=True):
+    __tablename__ = "operator_key"
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace")
+    name: str
+    prefix: str
+    digest: str = Field(unique=True)
+    created_at: datetime = moment()
+    revoked_at: datetime | None = maybe_moment()
+
+
+class TaxonomySnapshotRow(Row, table=True):
+    __tablename__ = "taxonomy_snapshot"
+    __table_args__ = (sa.Index(None, "connection_id", "taken_at"),)
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace")
+    connection_id: str = belongs_to("connection", index=False)
+    taken_at: datetime = moment()
+    digest: str
+    content: dict[str, Any] = document()
+    samples_sealed: str | None = None
+    samples_expire_at: datetime | None = maybe_moment()
+
+
+class HypothesisRow(Row, table=True):
+    __tablename__ = "hypothesis"
+    __table_args__ = (
+        sa.UniqueConstraint("workspace_id", "connection_id", "fingerprint"),
+        sa.Index(None, "workspace_id", "status"),
+        one_of("status", *Status),
+        one_of("source", "agent", "person", "search"),
+    )
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    connection_id: str = belongs_to("connection")
+    name: str
+    version: int = 1
+    fingerprint: str
+    definition: dict[str, Any] = document()
+    sentence: str
+    type: str
+    status: str
+    row_version: int = 1
+    source: str
+    selected: bool
+    rejected_reason: str | None = None
+    snoozed_until: datetime | None = maybe_moment()
+    override_reason: str | None = None
+    decided_by: str | None = None
+    decided_at: datetime | None = maybe_moment()
+    live_from: datetime | None = maybe_moment()
+    live_since: datetime | None = maybe_moment()
+    fired_count: int = 0
+    created_at: datetime = moment()
+    updated_at: datetime = moment()
+
+
+class RunRow(Row, table=True):
+    __tablename__ = "run"
+    __table_args__ = (
+        sa.Index(None, "workspace_id", "created_at"),
+        one_of("kind", "taxonomy", "propose", "backtest", "sweep"),
+        one_of("status", "queued", "running", "done", "failed", "cancelled"),
+    )
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    connection_id: str | None = Field(default=None, foreign_key="connection.id", index=True)
+    kind: str
+    status: str = "queued"
+    request: dict[str, Any] = document()
+    progress: dict[str, Any] = document()
+    counts: dict[str, Any] = document()
+    error: dict[str, Any] | None = maybe_document()
+    workflow_id: str | None = Field(default=None, unique=True)
+    created_at: datetime = moment()
+    started_at: datetime | None = maybe_moment()
+    finished_at: datetime | None = maybe_moment()
+
+
+class ReadBucketRow(Row, table=True):
+    __tablename__ = "read_bucket"
+    run_id: str = belongs_to("run", key=True)
+    bucket: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    workspace_id: str = belongs_to("workspace", index=False)
+    counts: Any = document()
+    finished_at: datetime = moment()
+
+
+class BacktestRow(Row, table=True):
+    __tablename__ = "backtest"
+    __table_args__ = (sa.Index(None, "hypothesis_id", "created_at"), sa.UniqueConstraint("run_id", "hypothesis_id", "hypothesis_version"))
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace")
+    hypothesis_id: str = belongs_to("hypothesis", index=False)
+    hypothesis_version: int
+    run_id: str = belongs_to("run", index=False)
+    as_of: datetime = moment()
+    window_days: float
+    fingerprint: str
+    result: dict[str, Any] = document()
+    clears: bool | None = None
+    digest: str
+    created_at: datetime = moment()
+
+
+class SignalRow(Row, table=True):
+    __tablename__ = "signal"
+    __table_args__ = (
+        sa.UniqueConstraint("hypothesis_id", "hypothesis_version", "unit_key", "occurrence"),
+        sa.Index(None, "workspace_id", "detected_at", "id"),
+        sa.Index(None, "connection_id", "unit_key"),
+        one_of("unit_kind", *UNIT_KINDS),
+    )
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    connection_id: str = belongs_to("connection", index=False)
+    hypothesis_id: str = belongs_to("hypothesis", index=False)
+    hypothesis_version: int
+    type: str
+    unit_kind: str
+    unit_id: str | None
+    unit_key: str
+    occurrence: int
+    fired_at: datetime = moment()
+    detected_at: datetime = moment()
+    confidence: float | None
+    receipts: list[dict[str, Any]] = document()
+
+
+class ErasedUnitRow(Row, table=True):
+    """Keyed hashes of erased units: the least that must be kept so that a sweep does not write them down again."""
+
+    __tablename__ = "erased_unit"
+    connection_id: str = belongs_to("connection", key=True)
+    unit_key: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    erased_at: datetime = moment()
+
+
+class LiveMatchRow(Row, table=True):
+    __tablename__ = "live_match"
+    __table_args__ = (sa.Index(None, "connection_id", "at"), COMPACT)
+    connection_id: str = belongs_to("connection", key=True)
+    scope: str = Field(primary_key=True)
+    atom: str = Field(primary_key=True)
+    unit_id: str = Field(primary_key=True)
+    at: datetime = moment(key=True)
+    event_id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    value: Any = maybe_document()
+
+
+class LiveFiredRow(Row, table=True):
+    __tablename__ = "live_fired"
+    __table_args__ = (COMPACT,)
+    hypothesis_id: str = belongs_to("hypothesis", key=True)
+    hypothesis_version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    unit_id: str = Field(primary_key=True)
+    occurrence: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    workspace_id: str = belongs_to("workspace", index=False)
+    fired_at: datetime = moment()
+
+
+class LiveCursorRow(Row, table=True):
+    __tablename__ = "live_cursor"
+    connection_id: str = belongs_to("connection", key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    read_until: datetime = moment()
+    updated_at: datetime = moment()
+
+
+class RouteRow(Row, table=True):
+    __tablename__ = "route"
+    __table_args__ = (sa.UniqueConstraint("workspace_id", "name"), one_of("kind", "webhook"))
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    name: str
+    kind: str
+    destination_sealed: str
+    address: str
+    enabled: bool = True
+    created_at: datetime = moment()
+    updated_at: datetime = moment()
+
+
+class DeliveryRow(Row, table=True):
+    __tablename__ = "delivery"
+    __table_args__ = (
+        sa.UniqueConstraint("signal_id", "route_id"),
+        sa.Index(None, "status", "next_attempt_at"),
+        one_of("status", *DeliveryStatus),
+    )
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace")
+    signal_id: str = belongs_to("signal", index=False)
+    route_id: str = belongs_to("route")
+    status: str = str(DeliveryStatus.PENDING)
+    attempts: int = 0
+    next_attempt_at: datetime | None = maybe_moment()
+    last_error: str | None = None
+    message_id: str = Field(unique=True)
+    lease: str | None = None
+    leased_until: datetime | None = maybe_moment()
+    created_at: datetime = moment()
+    delivered_at: datetime | None = maybe_moment()
+
+
+class DeliveryAttemptRow(Row, table=True):
+    __tablename__ = "delivery_attempt"
+    id: int | None = Field(default=None, primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    delivery_id: str = belongs_to("delivery")
+    at: datetime = moment()
+    status: str
+    status_code: int | None = None
+    latency_ms: int | None = None
+    response_head: str | None = None
+    error: str | None = None
+
+
+class AuditEntryRow(Row, table=True):
+    """Append only: triggers of the first migration refuse updates and deletions."""
+
+    __tablename__ = "audit_entry"
+    __table_args__ = (sa.Index(None, "object_type", "object_id"),)
+    id: int | None = Field(default=None, primary_key=True)
+    workspace_id: str = belongs_to("workspace")
+    at: datetime = moment()
+    actor: str
+    action: str
+    object_type: str
+    object_id: str
+    before: dict[str, Any] | None = maybe_document()
+    after: dict[str, Any] | None = maybe_document()
+
+
+class RequestLedgerRow(Row, table=True):
+    __tablename__ = "request_ledger"
+    __table_args__ = (sa.Index(None, "connection_id", "surface", "at"),)
+    id: int | None = Field(default=None, primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    connection_id: str = belongs_to("connection", index=False)
+    surface: str
+    at: datetime = moment()
+    requests: int
+    read: int = Field(sa_type=sa.BigInteger)
+
+
+class RequestPlaceRow(Row, table=True):
+    """Requests under way; a place whose `until` has passed belonged to a worker that died."""
+
+    __tablename__ = "request_place"
+    connection_id: str = belongs_to("connection", key=True)
+    surface: str = Field(primary_key=True)
+    holder: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    until: datetime = moment()

@@ -1,0 +1,42 @@
+"""Steps that many tests of the store begin with."""
+
+from datetime import datetime
+
+from beton.lifecycle import Action, Status
+from beton.signals import Finding, Receipt
+from beton.store import hypotheses
+from beton.store.records import Connection, Hypothesis, NewHypothesis
+from beton.store.store import Store
+
+
+def new_hypothesis(connection: Connection, fingerprint: str = "f1", status: Status = Status.PROPOSED) -> NewHypothesis:
+    return NewHypothesis(
+        connection_id=connection.id,
+        name=f"Invites {fingerprint}",
+        fingerprint=fingerprint,
+        definition={"clauses": [{"did": "invited", "first_days": 7}]},
+        sentence="Invites somebody within 7 days.",
+        type="converts",
+        source="search",
+        selected=True,
+        status=status,
+    )
+
+
+def proposed(store: Store, connection: Connection, fingerprint: str = "f1") -> Hypothesis:
+    with store.transaction() as tx:
+        return hypotheses.add(tx, new_hypothesis(connection, fingerprint), actor="search")[0]
+
+
+def approved(store: Store, connection: Connection, fingerprint: str = "f1") -> Hypothesis:
+    return decide(store, proposed(store, connection, fingerprint), Action.APPROVE, clears=True)
+
+
+def decide(store: Store, hypothesis: Hypothesis, action: Action, **more) -> Hypothesis:
+    with store.transaction() as tx:
+        return hypotheses.decide(tx, hypothesis.id, action, expected_row_version=hypothesis.row_version, actor="ada", **more)
+
+
+def finding(unit_id: str, at: datetime, occurrence: int = 1) -> Finding:
+    receipt = Receipt(event="invited", at=at, event_id="e-1")
+    return Finding(unit_kind="person", unit_id=unit_id, fired_at=at, occurrence=occurrence, confidence=0.4, receipts=(receipt,))
