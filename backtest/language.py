@@ -302,7 +302,10 @@ class Hypothesis(Part):
         """Synonyms folded and clauses sorted, so that one meaning has one form."""
         clauses = {json.dumps(_dump(one), sort_keys=True): one for one in map(canonical_clause, self.clauses)}
         outcome = self.outcome
-        if not isinstance(outcome, PropertyOutcome):
+        if isinstance(outcome, PropertyOutcome):
+            folded = outcome.match.where[0].canonical()
+            outcome = outcome.model_copy(update={"op": folded.op, "value": folded.value})
+        else:
             outcome = outcome.model_copy(update={"match": outcome.match.canonical()})
         entry = self.entry.canonical() if self.entry else None
         if entry and entry.any_event and not entry.where:
