@@ -139,12 +139,12 @@ def _delivery(tx: Transaction, hypothesis: HypothesisRow, value: dict[str, Any],
         "status": str(DeliveryStatus.PENDING),
         "attempts": 0,
         "next_attempt_at": tx.now,
-        "message_id": _message_id(hypothesis.fingerprint, value, route_id),
+        "message_id": message_id(hypothesis.fingerprint, value, route_id),
         "created_at": tx.now,
     }
 
 
-def _message_id(fingerprint: str, value: dict[str, Any], route_id: str) -> str:
+def message_id(fingerprint: str, value: dict[str, Any], route_id: str) -> str:
     """Made of the content, not of chance: after a restore from a backup, the same fire gets the same id and its receiver knows it already."""
     parts = (value["hypothesis_id"], str(value["hypothesis_version"]), fingerprint, value["unit_key"], str(value["occurrence"]), route_id)
     return "msg_" + base64.b32encode(hashlib.sha256("\0".join(parts).encode()).digest()[:20]).decode().lower()

@@ -1,0 +1,123 @@
+import threading
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.exc import InternalError
+
+from beton.errors import Conflict, NotFound, StoreError
+from beton.store import audit, connections, operator_keys, routes, taxonomies
+from beton.store.engines import open_engine
+from beton.store.records import Connection, Route
+from beton.store.rotation import SEALED_COLUMNS, reseal_all
+from beton.store.sealing import Sealer
+from beton.store.store import Store
+from beton.store.tables import Row
+from tests.conftest import Clock
+
+
+def test_a_connection_is_found_by_name_and_by_id_and_gives_its_key_only_when_asked(store: Store, connection: Connection) -> None:
+    with store.reading() as tx:
+        assert connections.get(tx, "shop") == connections.get(tx, connection.id) == connection
+        assert connections.api_key(tx, "shop") == "phx_canaryCANARYcanary"
+        assert "canary" not in repr(connections.every(tx))
+        with pytest.raises(NotFound):
+            connections.get(tx, "elsewhere")
+
+
+def test_a_name_is_taken_once(store: Store, connection: Connection) -> None:
+    with pytest.raises(Conflict, match="shop"), store.transaction() as tx:
+        connections.add(tx, name="shop", host="https://x", project_id="1", api_key="k", actor="ada")
+
+
+def test_a_check_and_a_new_key_are_written_down(store: Store, connection: Connection) -> None:
+    with store.transaction() as tx:
+        assert connections.checked(tx, "shop", "working", timezone="Europe/Berlin").timezone == "Europe/Berlin"
+        connections.replace_key(tx, "shop", "phx_second", actor="ada")
+        changed = connections.configure(tx, "shop", actor="ada", share=0.25)
+    assert (changed.status, changed.share) == ("unchecked", 0.25)
+    with store.reading() as tx:
+        assert connections.api_key(tx, "shop") == "phx_second"
+        assert [entry.action for entry in audit.entries(tx)] == ["connection.configure", "connection.replace_key", "connection.add"]
+
+
+def test_a_route_shows_its_host_and_seals_the_rest(store: Store, route: Route) -> None:
+    assert route.address == "https://hooks.example.com"
+    with store.transaction() as tx:
+        assert routes.destination(tx, "crm").url.endswith("/T0/canaryPATH")
+        assert not routes.switch(tx, "crm", enabled=False, actor="ada").enabled
+        with pytest.raises(Conflict):
+            routes.add(tx, name="crm", destination=routes.destination(tx, "crm"), actor="ada")
+
+
+def test_an_operator_s_token_lets_in_until_it_is_revoked(store: Store) -> None:
+    with store.transaction() as tx:
+        key, token = operator_keys.issue(tx, "laptop", actor="ada")
+    with store.transaction() as tx:
+        assert operator_keys.holder(tx, token) == key
+        assert operator_keys.holder(tx, token + "x") is None
+        operator_keys.revoke(tx, key.id, actor="ada")
+        assert operator_keys.holder(tx, token) is None
+        assert [known.id for known in operator_keys.every(tx)] == [key.id]
+
+
+def test_sampled_values_are_kept_for_thirty_days(store: Store, connection: Connection, clock: Clock) -> None:
+    with store.transaction() as tx:
+        taxonomies.save(tx, connection.id, {"events": {"old": 1}})
+    clock.advance(timedelta(hours=1))
+    with store.transaction() as tx:
+        saved = taxonomies.save(tx, connection.id, {"events": {"invited": 12}}, {"plan": ["canaryVALUE"]})
+    with store.reading() as tx:
+        assert taxonomies.latest(tx, connection.id) == saved
+        assert taxonomies.samples(tx, connection.id) == {"plan": ["canaryVALUE"]}
+    clock.advance(timedelta(days=30))
+    with store.transaction() as tx:
+        assert taxonomies.samples(tx, connection.id) is None
+        taxonomies.drop_expired_samples(tx)
+        assert taxonomies.latest(tx, connection.id) == saved
+
+
+def test_after_rotation_the_former_key_is_not_needed(store: Store, connection: Connection, route: Route, clock: Clock) -> None:
+    with store.transaction() as tx:
+        taxonomies.save(tx, connection.id, {}, {"plan": ["free"]})
+        key_before = tx.unit_key(connection.id, "person", "p1")
+    old, new = bytes(range(32)), bytes(range(32, 64))
+    both = Store(store.engine, Sealer({"k2": new, "k1": old}), clock)
+    with both.transaction() as tx:
+        assert reseal_all(tx) == 4
+        assert reseal_all(tx) == 0
+    alone = Store(store.engine, Sealer({"k2": new}), clock)
+    with alone.reading() as tx:
+        assert connections.api_key(tx, "shop") == "phx_canaryCANARYcanary"
+        assert tx.unit_key(connection.id, "person", "p1") == key_before
+    with pytest.raises(StoreError), store.reading() as tx:
+        connections.api_key(tx, "shop")
+
+
+def test_rotation_knows_every_sealed_column() -> None:
+    sealed = {(name, column.name) for name, table in Row.metadata.tables.items() for column in table.columns if column.name.endswith("_sealed")}
+    assert sealed == {(row_type.__tablename__, column) for row_type, column in SEALED_COLUMNS.items()}
+
+
+def test_a_new_database_may_be_opened_by_several_at_once(database_url: str, clock: Clock) -> None:
+    stores = [Store(open_engine(database_url), Sealer({"k1": bytes(range(32))}), clock) for _ in range(4)]
+    keys: set[str] = set()
+
+    def first_use(opened: Store) -> None:
+        with opened.reading() as tx:
+            keys.add(tx.unit_key("con_1", "person", "p1"))
+
+    threads = [threading.Thread(target=first_use, args=(opened,)) for opened in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(keys) == 1
+    for opened in stores:
+        opened.close()
+
+
+def test_postgresql_refuses_writes_in_a_reading_transaction(postgres_url: str, clock: Clock) -> None:
+    opened = Store(open_engine(postgres_url), Sealer({"k1": bytes(range(32))}), clock)
+    with pytest.raises(InternalError, match="read-only"), opened.reading() as tx:
+        operator_keys.issue(tx, "laptop", actor="ada")
+    opened.close()
