@@ -4,10 +4,7 @@ It shares nothing with the engine but the types of the language. Every definitio
 before that instant. All instants and lengths are whole microseconds, so "the instant before t" is t - 1.
 """
 
-import json
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from fractions import Fraction
 from math import fsum
 from typing import Any
@@ -31,13 +28,13 @@ from backtest.language import (
     ValuesOf,
     Without,
 )
-from backtest.matching import Comparison, EventMatch, Instant, Op
+from backtest.matching import Comparison, EventMatch
+from tests.backtest.oracle_score import score
+from tests.backtest.oracle_values import as_declared, as_text, canonical_json, compares, is_number, look_up
 
 MINUTE = 60_000_000
 HALF_HOUR = 30 * MINUTE
 DAY = 24 * 60 * MINUTE
-FEWEST_COMPARATORS = 20
-JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -50,112 +47,6 @@ class Row:
     properties: dict[str, Any]
     person: str
     uuid: str | None = None
-
-
-# --- values ----------------------------------------------------------------------------------------------------------
-
-
-def look_up(properties: dict[str, Any], path: tuple[str, ...]) -> Any:
-    """The value at a path; None where any key is missing (JSON null is missing too)."""
-    value: Any = properties
-    for key in path:
-        if not isinstance(value, dict) or key not in value:
-            return None
-        value = value[key]
-    return value
-
-
-def is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def as_declared(value: Any, declared: str | None) -> Any:
-    """Text that counts as a number or a boolean, because the schema says that the property is one, becomes it; the rest stays."""
-    if isinstance(value, str) and declared == "numeric" and JSON_NUMBER.fullmatch(value):
-        return json.loads(value)
-    if isinstance(value, str) and declared == "boolean" and value.lower() in ("true", "false"):
-        return value.lower() == "true"
-    return value
-
-
-def as_instant(value: Any) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        instant = datetime.fromisoformat(value)
-    except ValueError:
-        return None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-
-
-def canonical_json(value: Any) -> str:
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return json.dumps(value)
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else json.dumps(value)
-    if isinstance(value, int):
-        return str(value)
-    if isinstance(value, list):
-        return "[" + ",".join(canonical_json(one) for one in value) + "]"
-    return "{" + ",".join(f"{json.dumps(key)}:{canonical_json(value[key])}" for key in sorted(value)) + "}"
-
-
-def as_text(value: Any) -> str:
-    return value if isinstance(value, str) else canonical_json(value)
-
-
-def is_equal(found: Any, wanted: Any, declared: str | None) -> bool:
-    if found is None:
-        return False
-    if isinstance(wanted, Instant):
-        return as_instant(found) == wanted.instant
-    found, wanted = as_declared(found, declared), as_declared(wanted, declared)
-    if isinstance(found, bool) or isinstance(wanted, bool):
-        return isinstance(found, bool) and isinstance(wanted, bool) and found == wanted
-    if is_number(found) or is_number(wanted):
-        return is_number(found) and is_number(wanted) and found == wanted
-    return isinstance(found, str) and isinstance(wanted, str) and found == wanted
-
-
-def in_order(found: Any, op: Op, wanted: Any, declared: str | None) -> bool:
-    if found is None:
-        return False
-    if isinstance(wanted, Instant):
-        found, wanted = as_instant(found), wanted.instant
-        comparable = found is not None
-    else:
-        found, wanted = as_declared(found, declared), as_declared(wanted, declared)
-        comparable = (is_number(found) and is_number(wanted)) or (isinstance(found, str) and isinstance(wanted, str))
-    if not comparable:
-        return False
-    if op is Op.greater_than:
-        return found > wanted
-    if op is Op.at_least:
-        return found >= wanted
-    if op is Op.less_than:
-        return found < wanted
-    return found <= wanted
-
-
-def compares(found: Any, op: Op, wanted: Any, declared: str | None) -> bool:
-    """`found` is the value of an event (None: missing), `wanted` the value of the hypothesis."""
-    if op is Op.is_set:
-        return found is not None
-    if op is Op.is_not_set:
-        return found is None
-    if op is Op.equals:
-        return is_equal(found, wanted, declared)
-    if op is Op.not_equals:
-        return not is_equal(found, wanted, declared)
-    if op is Op.any_of:
-        return any(is_equal(found, one, declared) for one in wanted)
-    if op is Op.contains:
-        if isinstance(found, list):
-            return any(is_equal(element, wanted, declared) for element in found)
-        return isinstance(found, str) and isinstance(wanted, str) and wanted.lower() in found.lower()
-    if op is Op.starts_with:
-        return isinstance(found, str) and found.lower().startswith(wanted.lower())
-    return in_order(found, op, wanted, declared)
 
 
 # --- the oracle ------------------------------------------------------------------------------------------------------
@@ -356,7 +247,10 @@ class Oracle:
             total = max(value for _, value in numbers)
         else:
             total = max(numbers)[1]  # the latest instant; among tied ones the greatest value
-        return total >= clause.at_least if clause.at_least is not None else total <= clause.at_most
+        if clause.at_least is not None:
+            return total >= clause.at_least
+        assert clause.at_most is not None
+        return total <= clause.at_most
 
     # --- state ---
 
@@ -376,7 +270,7 @@ class Oracle:
         declared = self._declared(clause.property)
         numbers = [value for value in tied if is_number(as_declared(value, declared))]
         if numbers:
-            return max(numbers, key=lambda value: as_declared(value, declared))
+            return max(numbers, key=lambda value: (as_declared(value, declared), canonical_json(value)))
         return max(tied, key=canonical_json)
 
     def _becomes_known(self, clause: State, unit: str, t: int) -> bool:
@@ -389,9 +283,9 @@ class Oracle:
     def holds(self, hypothesis: Hypothesis, unit: str, t: int) -> bool:
         """The definition, at one instant, from events at or before it only."""
         entry = self.entry(hypothesis).get(unit)
-        return entry is not None and self._holds(hypothesis, unit, entry, t)
+        return entry is not None and self.holds_since(hypothesis, unit, entry, t)
 
-    def _holds(self, hypothesis: Hypothesis, unit: str, entry: int, t: int) -> bool:
+    def holds_since(self, hypothesis: Hypothesis, unit: str, entry: int, t: int) -> bool:
         return t >= entry and all(self._clause(clause, unit, entry, t) for clause in hypothesis.clauses)
 
     def _instants(self, hypothesis: Hypothesis, unit: str, entry: int) -> list[int]:
@@ -418,7 +312,7 @@ class Oracle:
 
     def _is_fire(self, hypothesis: Hypothesis, unit: str, entry: int, t: int) -> bool:
         """Whether a maximal interval of truth starts at t, and not only because a state became known."""
-        if not self._holds(hypothesis, unit, entry, t) or self._holds(hypothesis, unit, entry, t - 1):
+        if not self.holds_since(hypothesis, unit, entry, t) or self.holds_since(hypothesis, unit, entry, t - 1):
             return False
         if t == entry:
             return True
@@ -438,7 +332,7 @@ class Oracle:
                 backs.append(int(span.last))
         return self.start + max(backs)
 
-    def _entrants(self, hypothesis: Hypothesis) -> dict[str, int]:
+    def entrants(self, hypothesis: Hypothesis) -> dict[str, int]:
         """The units that may fire, with their entry: a first span or `ever` restricts them to those that enter between S0 and the end."""
         spans = [getattr(clause, "span", None) for clause in hypothesis.clauses]
         entries = self.entry(hypothesis)
@@ -450,118 +344,20 @@ class Oracle:
         """(unit, instant, occurrence from 1 on), sorted."""
         again = hypothesis.fires_again_after
         found = []
-        for unit, entry in self._entrants(hypothesis).items():
+        for unit, entry in self.entrants(hypothesis).items():
             earlier: list[int] = []
             for t in self._instants(hypothesis, unit, entry):
                 if not self.look_from(hypothesis) <= t < self.end:
                     continue
                 if earlier and again is None:
                     break
-                if earlier and t < earlier[-1] + again:
+                if earlier and again is not None and t < earlier[-1] + again:
                     continue
                 if self._is_fire(hypothesis, unit, entry, t):
                     earlier.append(t)
                     found.append((unit, t, len(earlier)))
         return sorted(found)
 
-    # --- scores ---
-
     def score(self, hypothesis: Hypothesis) -> dict[str, Any]:
-        """Design F's counts and ratios, its lead times (microseconds, sorted), and the closed table. None where a ratio cannot be told."""
-        horizon, look_from = int(hypothesis.horizon), self.look_from(hypothesis)
-        entries, outcomes = self.entry(hypothesis), self.outcome(hypothesis)
-        fires = {unit: t for unit, t, occurrence in self.fires(hypothesis) if occurrence == 1}
-        excluded = pending = hits = 0
-        evaluated = []
-        for unit, fire in fires.items():
-            if unit in outcomes and outcomes[unit] <= fire:
-                excluded += 1
-            elif fire + horizon > self.end:
-                pending += 1
-            else:
-                evaluated.append(unit)
-        leads = [outcomes[unit] - fires[unit] for unit in evaluated if unit in outcomes and outcomes[unit] <= fires[unit] + horizon]
-        converters = [
-            unit for unit in self._entrants(hypothesis) if unit in outcomes and look_from <= outcomes[unit] < self.end and outcomes[unit] > entries[unit]
-        ]  # fmt: skip
-        hits = sum(unit in fires and fires[unit] < outcomes[unit] <= fires[unit] + horizon for unit in converters)
-        table = {
-            "fires_total": len(fires),
-            "excluded_converted": excluded,
-            "pending": pending,
-            "sample_size": len(evaluated),
-            "true_positives": len(leads),
-            "recall_converters": len(converters),
-            "recall_hits": hits,
-            "precision": len(leads) / len(evaluated) if evaluated else None,
-            "recall": hits / len(converters) if converters else None,
-            "closed": self._closed(hypothesis, entries, outcomes, fires),
-            "leads": sorted(leads),
-        }
-        return table | self._expected(horizon, entries, outcomes, fires, evaluated)
-
-    def _expected(
-        self, horizon: int, entries: dict[str, int], outcomes: dict[str, int], fires: dict[str, int], evaluated: list[str]
-    ) -> dict[str, Any]:
-        """Each evaluated fire against all units at the fire's exact age; fewer than 20 comparators leave the fire out of everything here."""
-        shares, live_shares, unfired_shares, true_positives = [], [], [], 0
-        for unit in evaluated:
-            age = fires[unit] - entries[unit]
-            everyone, live, unfired = [], [], []  # of each comparator: does it convert within the horizon?
-            for other, entry in entries.items():
-                then = entry + age
-                outcome = outcomes.get(other)
-                if not self.start <= then or then + horizon > self.end or (outcome is not None and outcome <= then):
-                    continue
-                converts = outcome is not None and outcome <= then + horizon
-                everyone.append(converts)
-                if any(then - 7 * DAY < row.at <= then for row in self.history[other]):
-                    live.append(converts)
-                if other not in fires or fires[other] >= then:
-                    unfired.append(converts)
-            if len(everyone) >= FEWEST_COMPARATORS:
-                true_positives += unit in outcomes and outcomes[unit] <= fires[unit] + horizon
-                shares.append(sum(everyone) / len(everyone))
-                live_shares.append(sum(live) / len(live) if live else 0.0)
-                unfired_shares.append(sum(unfired) / len(unfired) if unfired else 0.0)
-        expected = fsum(shares)
-        return {
-            "supported": len(shares),
-            "supported_true_positives": true_positives,
-            "expected": expected,
-            "expected_live7d": fsum(live_shares),
-            "expected_not_yet_fired": fsum(unfired_shares),
-            "baseline": expected / len(shares) if shares else None,
-            "lift": true_positives / expected if expected > 0 else None,
-        }
-
-    def _closed(self, hypothesis: Hypothesis, entries: dict[str, int], outcomes: dict[str, int], fires: dict[str, int]) -> dict[str, Any]:
-        horizon = int(hypothesis.horizon)
-        spans = [getattr(clause, "span", None) for clause in hypothesis.clauses]
-        firsts = [int(span.first) if isinstance(span, First) else DAY for span in spans if isinstance(span, First) or span == "first_session"]
-        rows = []  # (condition, converts) of each unit, or of each unit at each grid instant
-        if firsts:
-            design = "L"
-            for unit, entry in self._entrants(hypothesis).items():
-                landmark = entry + max(firsts)
-                outcome = outcomes.get(unit)
-                if landmark + horizon <= self.end and (outcome is None or outcome > landmark):
-                    fired = unit in fires and fires[unit] <= landmark
-                    rows.append((fired, outcome is not None and outcome <= landmark + horizon))
-        else:
-            design = "G"
-            tau = self.look_from(hypothesis)
-            while tau + horizon <= self.end:
-                for unit, entry in self._entrants(hypothesis).items():
-                    outcome = outcomes.get(unit)
-                    active = any(tau - 14 * DAY < row.at <= tau for row in self.history[unit])
-                    if entry <= tau and active and (outcome is None or outcome > tau):
-                        rows.append((self._holds(hypothesis, unit, entry, tau), outcome is not None and outcome <= tau + horizon))
-                tau += horizon
-        return {
-            "design": design,
-            "tp": rows.count((True, True)),
-            "fp": rows.count((True, False)),
-            "fn": rows.count((False, True)),
-            "tn": rows.count((False, False)),
-        }
+        """See `tests.backtest.oracle_score`."""
+        return score(self, hypothesis)

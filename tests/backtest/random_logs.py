@@ -99,11 +99,11 @@ def random_case(seed: int) -> Case:
 
 def random_log(rng: Random, *, most_events: int = 40, most_units: int = 8) -> Log:
     start = FIRST_DAY + rng.choice([0, 0, 7 * HOUR])
-    end = start + rng.choice([10, 14, 20, 30]) * DAY
+    end = start + rng.choice([10, 20, 20, 30]) * DAY
     accounts = rng.random() < 0.3
-    wide = most_units >= 8 and rng.random() < 0.15  # enough units for a supported baseline, with few events each
-    count = rng.randrange(28, 44) if wide else rng.randrange(1, most_units + 1)
-    busy = min(most_events, 6 if wide else rng.choice([6, 12, 20, 40]))
+    wide = most_units >= 8 and rng.random() < 0.2  # enough units for a supported baseline, with few events each
+    count = rng.randrange(30, 44) if wide else rng.randrange(1, most_units + 1)
+    busy = min(most_events, 7 if wide else rng.choice([8, 12, 20, 40]))
     step = rng.choice([6 * HOUR, 12 * HOUR, DAY])
     rows: list[Row] = []
     for number in range(count):
@@ -118,7 +118,7 @@ def random_log(rng: Random, *, most_events: int = 40, most_units: int = 8) -> Lo
 def _unit_rows(rng: Random, unit: str, accounts: bool, start: int, end: int, step: int, count: int) -> list[Row]:
     """One unit's events: mostly within the window, in little flocks, and from an entry that most units have."""
     rows = []
-    rich = rng.random() < 0.6
+    rich = rng.random() < 0.75
 
     def add(at: int, name: str) -> None:
         person = f"{unit}-{rng.randrange(3)}" if accounts else unit
@@ -157,14 +157,14 @@ def _instant(rng: Random, start: int, end: int, step: int) -> int:
 
 
 def _properties(rng: Random) -> dict[str, Any]:
-    return {name: rng.choice(VALUES[name]) for name in VALUES if rng.random() < 0.4}
+    return {name: rng.choice(VALUES[name]) for name in VALUES if rng.random() < 0.5}
 
 
 # --- hypotheses ------------------------------------------------------------------------------------------------------
 
 
 def random_hypothesis(rng: Random, log: Log) -> Hypothesis:
-    kinds = [rng.choice(KINDS) for _ in range(rng.choice([1, 1, 1, 1, 2, 2, 3]))]
+    kinds = [rng.choice(KINDS) for _ in range(rng.choice([1, 1, 1, 1, 1, 2, 2, 3]))]
     if all(kind in ("age", "cohort") for kind in kinds) and rng.random() < 0.7:
         kinds[0] = rng.choice(KINDS[:8])
     written: dict[str, Any] = {"clauses": [CLAUSES[kind](rng) for kind in kinds], "outcome": _outcome(rng)}
@@ -178,7 +178,7 @@ def random_hypothesis(rng: Random, log: Log) -> Hypothesis:
 
 
 def _length(rng: Random) -> str:
-    return rng.choice(["1d", "1d", "2d", "3d", "3d", "6d", "12h", "30m"])
+    return rng.choice(["1d", "1d", "2d", "2d", "3d", "3d", "6d", "12h", "12h", "30m"])
 
 
 def _span(rng: Random, *, ever: bool = True) -> Any:
