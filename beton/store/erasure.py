@@ -47,6 +47,12 @@ def erase_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str
     return erased
 
 
+def erased_keys(tx: Transaction, connection_id: str) -> frozenset[str]:
+    """The keyed hashes of a connection's erased units: whoever writes unit ids leaves these out."""
+    query = sa.select(col(ErasedUnitRow.unit_key)).where(col(ErasedUnitRow.connection_id) == connection_id)
+    return frozenset(tx.session.execute(query).scalars())
+
+
 def _blank_signals(tx: Transaction, connection_id: str, key: str) -> int:
     found = sa.select(SignalRow).where(col(SignalRow.connection_id) == connection_id, col(SignalRow.unit_key) == key)
     rows = tx.session.execute(found.with_for_update()).scalars().all()

@@ -11,9 +11,10 @@ from typing import Any
 import sqlalchemy as sa
 from sqlmodel import col
 
-from beton.store.records import LiveFired, LiveMatch
+from beton.store.erasure import erased_keys
+from beton.store.records import Hypothesis, LiveFired, LiveMatch
 from beton.store.store import Transaction
-from beton.store.tables import ErasedUnitRow, LiveCursorRow, LiveFiredRow, LiveMatchRow
+from beton.store.tables import LiveCursorRow, LiveFiredRow, LiveMatchRow
 
 BATCH = 2000
 """Rows per INSERT: below every database's limit of parameters, above which nothing is gained."""
@@ -21,13 +22,9 @@ BATCH = 2000
 
 def remember(tx: Transaction, connection_id: str, unit_kind: str, matches: Iterable[LiveMatch]) -> None:
     """Keep matches. Overlapping reads may bring one twice: it is known by scope, atom, unit, instant and event id. Erased units are left out."""
-    known_erased = sa.select(col(ErasedUnitRow.unit_key)).where(col(ErasedUnitRow.connection_id) == connection_id)
-    erased = set(tx.session.execute(known_erased).scalars())
-    rows = (
-        match.model_dump() | {"connection_id": connection_id, "workspace_id": tx.workspace_id}
-        for match in matches
-        if not erased or tx.unit_key(connection_id, unit_kind, match.unit_id) not in erased
-    )
+    erased = erased_keys(tx, connection_id)
+    key = {"connection_id": connection_id, "workspace_id": tx.workspace_id}
+    rows = (match.model_dump() | key for match in matches if not erased or tx.unit_key(connection_id, unit_kind, match.unit_id) not in erased)
     while batch := list(islice(rows, BATCH)):
         tx.insert_new(LiveMatchRow, batch)
 
@@ -57,10 +54,11 @@ def forget(tx: Transaction, connection_id: str, scope: str) -> None:
     tx.session.execute(query)
 
 
-def mark_fired(tx: Transaction, hypothesis_id: str, version: int, units: Iterable[LiveFired]) -> None:
-    """Units that need no signal any more: at approval, those whose fire lies in the backtested window."""
-    key = {"hypothesis_id": hypothesis_id, "hypothesis_version": version, "workspace_id": tx.workspace_id}
-    rows = (unit.model_dump() | key for unit in units)
+def mark_fired(tx: Transaction, hypothesis: Hypothesis, unit_kind: str, units: Iterable[LiveFired]) -> None:
+    """Units that need no signal any more: at approval, those whose fire lies in the backtested window. Erased units are left out."""
+    erased = erased_keys(tx, hypothesis.connection_id)
+    key = {"hypothesis_id": hypothesis.id, "hypothesis_version": hypothesis.version, "workspace_id": tx.workspace_id}
+    rows = (unit.model_dump() | key for unit in units if not erased or tx.unit_key(hypothesis.connection_id, unit_kind, unit.unit_id) not in erased)
     while batch := list(islice(rows, BATCH)):
         tx.insert_new(LiveFiredRow, batch)
 

@@ -14,10 +14,11 @@ from beton.lifecycle import SENDING, Status
 from beton.signals import DeliveryStatus, Finding, Signal
 from beton.store.columns import new_id
 from beton.store.deliveries import signal_value
+from beton.store.erasure import erased_keys
 from beton.store.paging import page
 from beton.store.records import Page
 from beton.store.store import Transaction
-from beton.store.tables import DeliveryRow, ErasedUnitRow, HypothesisRow, LiveFiredRow, RouteRow, SignalRow
+from beton.store.tables import DeliveryRow, HypothesisRow, LiveFiredRow, RouteRow, SignalRow
 
 
 def record(
@@ -30,7 +31,8 @@ def record(
     can be sent that no person has approved.
     """
     hypothesis = _approved(tx, hypothesis_id, version)
-    values = _unerased(tx, hypothesis.connection_id, [_values(tx, hypothesis, finding) for finding in findings])
+    erased = erased_keys(tx, hypothesis.connection_id)
+    values = [value for value in (_values(tx, hypothesis, finding) for finding in findings) if value["unit_key"] not in erased]
     fresh = set(tx.insert_new(SignalRow, values, returning=col(SignalRow.id)))
     written = [value for value in values if value["id"] in fresh]
     if not written:
@@ -110,12 +112,6 @@ def _values(tx: Transaction, hypothesis: HypothesisRow, finding: Finding) -> dic
         "confidence": finding.confidence,
         "receipts": [receipt.model_dump(mode="json") for receipt in finding.receipts],
     }
-
-
-def _unerased(tx: Transaction, connection_id: str, values: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    query = sa.select(col(ErasedUnitRow.unit_key)).where(col(ErasedUnitRow.connection_id) == connection_id)
-    erased = set(tx.session.execute(query).scalars()) if values else set()
-    return [value for value in values if value["unit_key"] not in erased]
 
 
 def _fired(value: dict[str, Any]) -> dict[str, Any]:

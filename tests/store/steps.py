@@ -5,6 +5,7 @@ from datetime import datetime
 from beton.lifecycle import Action, Status
 from beton.signals import Finding, Receipt
 from beton.store import hypotheses
+from beton.store.columns import Row
 from beton.store.records import Connection, Hypothesis, NewHypothesis
 from beton.store.store import Store
 
@@ -40,3 +41,9 @@ def decide(store: Store, hypothesis: Hypothesis, action: Action, **more) -> Hypo
 def finding(unit_id: str, at: datetime, occurrence: int = 1) -> Finding:
     receipt = Receipt(event="invited", at=at, event_id="e-1")
     return Finding(unit_kind="person", unit_id=unit_id, fired_at=at, occurrence=occurrence, confidence=0.4, receipts=(receipt,))
+
+
+def every_text(store: Store) -> str:
+    """All that the database holds, as one text."""
+    with store.reading() as tx:
+        return "\n".join(str(row) for table in Row.metadata.tables.values() for row in tx.session.execute(table.select()))

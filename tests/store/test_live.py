@@ -4,7 +4,7 @@ from beton.store import audit, deliveries, erasure, live, runs, signals
 from beton.store.records import Connection, LiveFired, LiveMatch, Route
 from beton.store.store import Store
 from tests.conftest import Clock
-from tests.store.steps import approved, finding
+from tests.store.steps import approved, every_text, finding
 
 
 def a_match(clock: Clock, unit_id: str = "p1", event_id: str = "e1", **more) -> LiveMatch:
@@ -62,8 +62,8 @@ def test_units_that_fired_in_the_backtested_window_are_known_to_have_fired(store
     hypothesis = approved(store, connection)
     with store.transaction() as tx:
         units = [LiveFired(unit_id="p1", fired_at=clock.now), LiveFired(unit_id="p1", fired_at=clock.now, occurrence=2)]
-        live.mark_fired(tx, hypothesis.id, 1, units)
-        live.mark_fired(tx, hypothesis.id, 1, units)
+        live.mark_fired(tx, hypothesis, "person", units)
+        live.mark_fired(tx, hypothesis, "person", units)
         assert {unit: last.occurrence for unit, last in live.fired(tx, hypothesis.id, 1).items()} == {"p1": 2}
         assert live.fired(tx, hypothesis.id, 2) == {}
 
@@ -83,15 +83,9 @@ def test_an_erased_unit_is_nowhere_and_does_not_come_back(store: Store, connecti
     with store.transaction() as tx:
         assert signals.record(tx, hypothesis.id, 1, [finding("canary@example.com", clock.now)]) == []
         live.remember(tx, connection.id, "person", [match])
+        live.mark_fired(tx, hypothesis, "person", [LiveFired(unit_id="canary@example.com", fired_at=clock.now)])
+        assert set(live.fired(tx, hypothesis.id, 1)) == {"p2"}
         assert [kept.unit_id for kept in live.matches(tx, connection.id)] == ["p2"]
         assert len(signals.listing(tx).data) == 2, "the bare fact stays, so that realised precision stays right"
         assert [one.signal.unit_id for one in deliveries.claim(tx, limit=9, lease=timedelta(minutes=1))] == ["p2"]
         assert audit.entries(tx)[0].action == "unit.erase"
-
-
-def every_text(store: Store) -> str:
-    """All that the database holds, as one text."""
-    from beton.store.columns import Row
-
-    with store.reading() as tx:
-        return "\n".join(str(row) for table in Row.metadata.tables.values() for row in tx.session.execute(table.select()))
