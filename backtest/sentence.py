@@ -40,9 +40,9 @@ from backtest.matching import Comparison, EventMatch, Instant, Op, Scalar
 
 PLAIN = re.compile(r"[A-Za-z_$][A-Za-z0-9_$]*(?:[.:/-][A-Za-z0-9_$]+)*")
 GRAMMAR = {
-    "accounts", "after", "again", "an", "and", "any", "are", "as", "at", "before", "both", "churn", "cohort", "contains", "convert",
+    "account", "accounts", "after", "again", "an", "and", "any", "are", "as", "at", "before", "both", "churn", "cohort", "contains", "convert",
     "day", "days", "did", "different", "do", "doing", "event", "events", "expand", "false", "fire", "first", "for", "from", "go",
-    "greater", "greatest", "have", "hour", "hours", "in", "is", "last", "later", "latest", "least", "less", "may", "minute",
+    "greater", "greatest", "have", "hour", "hours", "in", "is", "it", "last", "later", "latest", "least", "less", "may", "minute",
     "minutes", "most", "no", "not", "of", "often", "on", "once", "one", "or", "over", "passed", "people", "person", "return", "same",
     "second", "seconds", "session", "set", "since", "start", "starts", "sum", "than", "that", "the", "their", "then", "time", "times",
     "today", "true", "utc", "value", "values", "where", "which", "who", "whom", "whose", "with", "within", "without",
@@ -221,9 +221,13 @@ def _plural(name: str) -> str:
 def short_title(hypothesis: Hypothesis, limit: int = 80) -> str:
     """The name, or else what the clauses and the outcome are about, in at most `limit` characters."""
     parts = " + ".join(map(_brief, hypothesis.clauses))
-    title = hypothesis.name or f"{parts} → {_brief_outcome(hypothesis.outcome)} in {hypothesis.horizon}"
-    title = " ".join("".join(one if one.isprintable() else " " for one in title).split())
+    told = f"{parts} → {_brief_outcome(hypothesis.outcome)} in {hypothesis.horizon}"
+    title = _one_line(hypothesis.name or "") or _one_line(told)
     return title if len(title) <= limit else title[: limit - 1].rstrip() + "…"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(one if one.isprintable() else " " for one in text).split())
 
 
 def _brief(clause: Clause) -> str:
