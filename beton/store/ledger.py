@@ -54,15 +54,15 @@ class RequestLedger(Generic[S]):
             tx.session.execute(sa.delete(RequestLedgerRow).where(mine, col(RequestLedgerRow.at) <= at - KEPT))
 
     def _spent(self, surface: str, since: datetime) -> tuple[int, int]:
-        sums = (sa.func.coalesce(sa.func.sum(column), 0) for column in (col(RequestLedgerRow.requests), col(RequestLedgerRow.read)))
-        query = sa.select(*sums).where(
+        totals = (sa.func.coalesce(sa.func.sum(column), 0) for column in (col(RequestLedgerRow.requests), col(RequestLedgerRow.read)))
+        query = sa.select(*totals).where(
             col(RequestLedgerRow.connection_id) == self._connection_id,
             col(RequestLedgerRow.surface) == surface,
             col(RequestLedgerRow.at) > since,
         )
         with self._store.reading() as tx:
-            requests, read = tx.session.execute(query).one()
-        return int(requests), int(read)
+            sums = tx.session.execute(query).one()
+        return int(sums[0]), int(sums[1])
 
     def _acquire(self, surface: str, holder: str, at: datetime, until: datetime, limit: int) -> bool:
         with self._store.transaction() as tx:
