@@ -86,7 +86,9 @@ def outcome_key(hypothesis: Hypothesis) -> str:
 
 @dataclass(frozen=True)
 class EventLog:
-    """`units` in ascending order of id; every array of units follows it. Event arrays are sorted by (name, unit, at); build with `event_log`."""
+    """`units` in ascending order of id; every array of units follows it. Event arrays are sorted by (name, unit, at); build with `event_log`.
+
+    `persons[i]` numbers the person behind event i (needed where accounts count persons); `people` are their ids, kept only for the live state."""
 
     window: Window
     units: Sequence[str]
@@ -97,6 +99,7 @@ class EventLog:
     presence: Presence
     firsts: Mapping[str, Ints]
     persons: Codes | None = None
+    people: Sequence[str] = ()
     columns: Mapping[Path, Column] = field(default_factory=dict)
     seeds: Mapping[Path, Column] = field(default_factory=dict)
     cohorts: Mapping[str, Flags] = field(default_factory=dict)
@@ -144,6 +147,7 @@ def event_log(
     presence: Presence,
     firsts: Mapping[str, Ints],
     persons: Codes | None = None,
+    people: Sequence[str] = (),
     columns: Mapping[Path, Column] | None = None,
     seeds: Mapping[Path, Column] | None = None,
     cohorts: Mapping[str, Flags] | None = None,
@@ -164,6 +168,7 @@ def event_log(
         presence=presence,
         firsts=firsts,
         persons=None if persons is None else persons[by],
+        people=people,
         columns={path: Column(column.codes[by], column.values) for path, column in (columns or {}).items()},
         seeds=seeds or {},
         cohorts=cohorts or {},

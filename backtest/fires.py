@@ -56,16 +56,21 @@ def held(hypothesis: Hypothesis, log: EventLog) -> Held:
 
 
 def fires_of(held: Held, hypothesis: Hypothesis, log: EventLog, live_from: int | None = None) -> Fires:
+    unit, at = candidates(held, hypothesis, log, live_from)
+    if hypothesis.fires_again_after is None:
+        first = np.diff(unit, prepend=-1) != 0
+        return Fires(unit[first], at[first], np.ones(int(first.sum()), np.int32))
+    return _with_cool_down(unit, at, int(hypothesis.fires_again_after))
+
+
+def candidates(held: Held, hypothesis: Hypothesis, log: EventLog, live_from: int | None = None) -> tuple[Codes, Ints]:
+    """Every instant in `[S0, end)` at which the hypothesis becomes true for a unit that counts, sorted by (unit, instant)."""
     s0 = start_of_scoring(hypothesis, log) if live_from is None else live_from
     unit, at = held.intervals.unit, held.intervals.start
     keep = held.fires & (at >= s0) & (at < log.window.end)
     if hypothesis.counts_entrants_only:
         keep &= log.entry(hypothesis)[unit] >= s0
-    unit, at = unit[keep], at[keep]
-    if hypothesis.fires_again_after is None:
-        first = np.diff(unit, prepend=-1) != 0
-        return Fires(unit[first], at[first], np.ones(int(first.sum()), np.int32))
-    return _with_cool_down(unit, at, int(hypothesis.fires_again_after))
+    return unit[keep], at[keep]
 
 
 def start_of_scoring(hypothesis: Hypothesis, log: EventLog) -> int:

@@ -73,5 +73,5 @@ def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:
 
 
 def _days(window: Window) -> int | float:
-    days = (window.end - window.start) / DAY
-    return int(days) if days.is_integer() else days
+    length = window.end - window.start
+    return length // DAY if length % DAY == 0 else length / DAY

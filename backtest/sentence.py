@@ -212,7 +212,7 @@ def _plural(name: str) -> str:
         return "accounts"
     if re.search(r"[^aeiou]y$", name):
         return name[:-1] + "ies"
-    return name if name.endswith("s") else name + "s"
+    return name + ("es" if re.search(r"(s|x|z|ch|sh)$", name) else "s")
 
 
 # --- titles ----------------------------------------------------------------------------------------------------------

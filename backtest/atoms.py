@@ -1,0 +1,152 @@
+"""What a live hypothesis must remember of the past: per unit, the instants at which its atoms matched, and the values that it names itself.
+
+An atom is one matcher of a clause with, where the clause needs it, one value. A hypothesis rewritten onto its atoms (`on_atoms`) means on a log of
+remembered matches (`remembered_log`) what the original means on the full log, so the live sweep asks the same `first_matches` as the backtest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.events import Column, EventLog, Path, Presence, Window, event_log, first_key
+from backtest.intervals import Ints
+from backtest.language import Counted, Did, Hypothesis, State, Total, ValuesOf
+from backtest.matching import EventMatch, Json
+from backtest.values import PropertyTypes
+
+ANY = EventMatch(any_event=True)
+
+
+@dataclass(frozen=True)
+class Atom:
+    """`key` names it in the live state; `path` is the property whose value is kept with each match, `person` whether the person is."""
+
+    key: str
+    match: EventMatch
+    path: Path | None = None
+    person: bool = False
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """One match of one atom. `value` is the raw value of the atom's property, or the person's id."""
+
+    atom: str
+    unit: str
+    at: int
+    value: Json = None
+
+
+def atoms(hypothesis: Hypothesis) -> dict[str, Atom]:
+    """The atoms of all clauses by key. A hypothesis that looks at first sessions also remembers any event."""
+    found = [atom for clause in hypothesis.clauses for atom in _of_clause(clause)]
+    return {atom.key: atom for atom in found}
+
+
+def _of_clause(clause: object) -> Iterable[Atom]:
+    if isinstance(clause, State):
+        yield _state_atom(clause)
+    for role in ("match", "then", "without"):
+        if isinstance(match := getattr(clause, role, None), EventMatch):
+            yield _atom(clause, match, role)
+    if getattr(clause, "span", None) == "first_session":
+        yield Atom(first_key(ANY), ANY)
+
+
+def _atom(clause: object, match: EventMatch, role: str) -> Atom:
+    key = first_key(match)
+    if role == "match" and isinstance(clause, Total):
+        return Atom(f"{key} {_written(clause.property)}", match, clause.property)
+    if role == "match" and isinstance(clause, Did) and isinstance(clause.count, ValuesOf):
+        return Atom(f"{key} {_written(clause.count.values_of)}", match, clause.count.values_of)
+    if role == "match" and isinstance(clause, Did) and clause.count is Counted.persons:
+        return Atom(f"{key} by person", match, person=True)
+    return Atom(key, match)
+
+
+def _state_atom(clause: State) -> Atom:
+    return Atom(f"state {_written(clause.property)}", ANY, clause.property)
+
+
+def _written(path: Path) -> str:
+    return "/".join(path)
+
+
+def on_atoms(hypothesis: Hypothesis) -> Hypothesis:
+    """The same hypothesis with each matcher replaced by the name of its atom."""
+    clauses = []
+    for clause in hypothesis.clauses:
+        update = {
+            role: EventMatch(events=(_atom(clause, match, role).key,))
+            for role in ("match", "then", "without")
+            if isinstance(match := getattr(clause, role, None), EventMatch)
+        }
+        clauses.append(clause.model_copy(update=update))
+    return hypothesis.model_copy(update={"clauses": tuple(clauses)})
+
+
+def remember(hypothesis: Hypothesis, log: EventLog) -> list[Remembered]:
+    """All matches of the hypothesis's atoms in a log, with the values it names."""
+    kept: list[Remembered] = []
+    for atom in atoms(hypothesis).values():
+        found = log.carrying(atom.path) if atom.key.startswith("state ") and atom.path else log.matches(atom.match)
+        values: Sequence[Json] = [None] * len(found)
+        if atom.path is not None:
+            column = log.columns[atom.path]
+            values = [column.values[code] if code >= 0 else None for code in column.codes[found.rows].tolist()]
+        elif atom.person and log.persons is not None:
+            values = [str(log.people[code]) for code in log.persons[found.rows].tolist()]
+        triples = zip(found.unit.tolist(), found.at.tolist(), values, strict=True)
+        kept += [Remembered(atom.key, log.units[unit], at, value) for unit, at, value in triples]
+    return kept
+
+
+def remembered_log(
+    hypothesis: Hypothesis,
+    kept: Sequence[Remembered],
+    entries: Mapping[str, int],
+    window: Window,
+    types: PropertyTypes,
+    members: Mapping[str, frozenset[str]],
+) -> EventLog:
+    """A log of remembered matches for `on_atoms(hypothesis)`. `entries`: unit id to entry instant, for all units of the population."""
+    units = sorted(entries)
+    position = {unit: index for index, unit in enumerate(units)}
+    kept = [one for one in kept if one.unit in position]
+    wanted = atoms(hypothesis)
+    names = sorted(wanted)
+    code = {name: index for index, name in enumerate(names)}
+    people: dict[str, int] = {}
+    persons = np.array([people.setdefault(str(one.value), len(people)) if wanted[one.atom].person else -1 for one in kept], np.int32)
+    paths = {atom.path for atom in wanted.values() if atom.path is not None}
+    return event_log(
+        window=window,
+        units=units,
+        names=names,
+        unit=np.array([position[one.unit] for one in kept], np.int32),
+        name=np.array([code[one.atom] for one in kept], np.int32),
+        at=np.array([one.at for one in kept], np.int64),
+        presence=Presence(np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64)),
+        firsts={first_key(hypothesis.entry): _instants(entries, units)},
+        persons=persons,
+        columns={path: _column(kept, wanted, path) for path in paths},
+        cohorts={name: np.array([unit in whose for unit in units], np.bool_) for name, whose in members.items()},
+        types=types,
+    )
+
+
+def _instants(entries: Mapping[str, int], units: Sequence[str]) -> Ints:
+    return np.array([entries[unit] for unit in units], np.int64)
+
+
+def _column(kept: Sequence[Remembered], wanted: Mapping[str, Atom], path: Path) -> Column:
+    values: list[Json] = []
+    codes = np.full(len(kept), -1, np.int32)
+    for index, one in enumerate(kept):
+        if wanted[one.atom].path == path and one.value is not None:
+            codes[index] = len(values)
+            values.append(one.value)
+    return Column(codes, values)

@@ -1,0 +1,226 @@
+"""The event log through PostHog's Query API: grouped on the server, one packed row per unit and slice of time.
+
+What is read: for the events that the plan names, their instants to the microsecond and the properties that conditions compare; for every unit the
+first and last instant per slice; first-ever entries and outcomes. PostHog's terms ask not to export raw events in bulk through this API; this reader
+aggregates per unit, but of a large project it is still much reading. Past some ten million events per window, read PostHog's batch exports instead
+(`beton.event_files`), which is the route PostHog recommends. docs/how-to/read-from-posthog.md says so to users.
+
+An event travels as a fixed number of hex digits: its code and its microseconds since the slice began. Duplicates (same uuid) are removed on the
+server. No OFFSET anywhere; a slice that times out is halved, never asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import orjson
+
+from backtest.events import Column, EventLog, Path, Presence, event_log
+from backtest.intervals import Codes, Ints, order
+from backtest.plan import ReadPlan
+from backtest.tally import ACTIVE_WITHIN
+from backtest.values import PropertyTypes, decode
+from beton.errors import PostHogTooHeavy
+from beton.posthog.client import PostHogClient
+from beton.posthog.firsts import FirstsReader, instants
+from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, raw, since, unit_column
+from beton.posthog.slices import Sizes, Slice, cut, size_query
+
+Progress = Callable[[int, int], None]
+"""Slices done, slices in all (grows where a slice had to be halved)."""
+
+OTHER = ""
+"""The name of events that are needed only for having happened (any event, sessions) or for a property they carry."""
+
+
+@dataclass
+class _Pass:
+    """What the slices of one pass have brought so far; units numbered in order of arrival."""
+
+    position: dict[str, int] = field(default_factory=dict)
+    unit: list[Codes] = field(default_factory=list)
+    name: list[Codes] = field(default_factory=list)
+    at: list[Ints] = field(default_factory=list)
+    present: list[tuple[Codes, Ints, Ints]] = field(default_factory=list)
+    texts: dict[Path, dict[str, int]] = field(default_factory=dict)
+    columns: dict[Path, list[Codes]] = field(default_factory=dict)
+    people: dict[str, int] = field(default_factory=dict)
+    persons: list[Codes] = field(default_factory=list)
+
+    def number(self, unit: str) -> int:
+        return self.position.setdefault(unit, len(self.position))
+
+
+class EventReader:
+    """Reads the log of one plan. `group_index` is PostHog's index of the plan's group type (`None` for persons)."""
+
+    def __init__(self, client: PostHogClient, plan: ReadPlan, *, types: PropertyTypes, group_index: int | None = None) -> None:
+        self.client, self.plan, self.types = client, plan, types
+        self.group_index = group_index
+        self.unit = unit_column(plan.unit, group_index)
+        self.names = sorted(plan.names)
+        self.paths = sorted(plan.columns)
+        self.wide = len(self.names) > 250
+
+    async def sizes(self, bucket: tuple[int, int] | None = None) -> Sizes:
+        """Events and units per candidate slice: one aggregated query."""
+        text = size_query(self.unit, self._guard(bucket), self.plan.window.start, self.plan.window.end)
+        result = await self.client.query(text, name="events and units per day")
+        return Sizes({(level, week, place): (events, units) for level, week, place, events, units in result.rows})
+
+    async def read(self, *, bucket: tuple[int, int] | None = None, sizes: Sizes | None = None, progress: Progress | None = None) -> EventLog:
+        """The log of all units, or of one hash bucket `(number, of)` of them.
+
+        One bucket is right where everything fits in memory: every bucket makes ClickHouse scan the window once more.
+        """
+        sizes = sizes or await self.sizes(bucket)
+        most_units = 45_000 * (bucket[1] if bucket else 1)
+        firsts = FirstsReader(self.client, self.plan, self.types, self.group_index, bucket)
+        found, ever, seeds, before, cohorts = await asyncio.gather(
+            self._slices(cut(sizes, self.plan.window.start, self.plan.window.end, most_units), bucket, progress),
+            firsts.firsts(),
+            firsts.seeds(),
+            firsts.last_before(self.plan.window.start - ACTIVE_WITHIN),
+            asyncio.gather(*(firsts.cohort(cohort) for cohort in sorted(self.plan.cohorts))),
+        )
+        return self._log(found, ever, seeds, before, dict(zip(sorted(self.plan.cohorts), cohorts, strict=True)))
+
+    # --- the main pass -----------------------------------------------------------------------------------------------
+
+    async def _slices(self, pieces: list[Slice], bucket: tuple[int, int] | None, progress: Progress | None) -> _Pass:
+        found = _Pass(texts={path: {} for path in self.paths}, columns={path: [] for path in self.paths})
+        total, done = len(pieces), 0
+
+        async def one(piece: Slice) -> None:
+            nonlocal total, done
+            try:
+                body = await self.client.query_bytes(*self._packed(piece, bucket), name="packed unit histories")
+            except PostHogTooHeavy:
+                rest = piece.halves()
+            else:
+                rows = orjson.loads(body)["results"]
+                rest = piece.halves() if len(rows) >= ROWS else ()
+                if not rest:
+                    self._unpack(rows, piece, found)
+            if rest:
+                total += 1
+                await asyncio.gather(*map(one, rest))
+                return
+            done += 1
+            if progress:
+                progress(done, total)
+
+        await asyncio.gather(*map(one, pieces))
+        return found
+
+    def _packed(self, piece: Slice, bucket: tuple[int, int] | None) -> tuple[str, dict[str, object]]:
+        """Innermost: duplicates gone (one row per uuid). Middle: one row per unit. Outermost: instants as hex, properties as raw JSON texts."""
+        query = Query()
+        code = self._code(query)
+        extras = [f"any({raw(query, path)}) AS c{index}" for index, path in enumerate(self.paths)]
+        if self.plan.persons:
+            extras.append("any(toString(person_id)) AS c_person")
+        taken = [f"c{index}" for index in range(len(self.paths))] + (["c_person"] if self.plan.persons else [])
+        shift = "72057594037927936" if self.wide else "281474976710656"  # 2^56, 2^48: a leading 01 keeps the number of digits fixed
+        event = f"tuple({', '.join((f'{shift} + code * 1099511627776 + us', *taken))})"
+        later = "".join(f", arrayMap(e -> e.{index + 2}, es)" for index in range(len(taken)))
+        guard = self._guard(bucket) + in_bucket(f"concat('part ', {self.unit})", (piece.part, piece.parts))
+        text = (
+            f"SELECT u, f, l, arrayStringConcat(arrayMap(e -> substring(hex(e.1), 3), es), ''){later} FROM ("
+            f"SELECT u, min(us) AS f, max(us) AS l, arraySort(groupArrayIf({event}, code > 0)) AS es FROM ("
+            f"SELECT {self.unit} AS u, uuid, min({since(piece.start)}) AS us, min({code}) AS code{''.join(', ' + one for one in extras)} "
+            f"FROM events WHERE {between(piece.start, piece.end)}{guard} GROUP BY u, uuid) GROUP BY u) LIMIT {ROWS}"
+        )
+        return text, query.values
+
+    def _code(self, query: Query) -> str:
+        """1, 2, … for the named events, one more for others that are needed at all, 0 for the rest."""
+        other = len(self.names) + 1
+        index = f"indexOf({query.of(self.names)}, event)" if self.names else "0"
+        if self.plan.every_event:
+            return f"if({index} = 0, {other}, {index})"
+        carried = " OR ".join(carries(query, path) for path in sorted(self.plan.carrying))
+        return f"if({index} = 0 AND ({carried}), {other}, {index})" if carried else index
+
+    def _guard(self, bucket: tuple[int, int] | None) -> str:
+        return in_bucket(self.unit, bucket) + ("" if self.plan.unit == "person" else f" AND {self.unit} != ''")
+
+    def _unpack(self, rows: list[list], piece: Slice, found: _Pass) -> None:
+        if not rows:
+            return
+        unit = np.fromiter((found.number(row[0]) for row in rows), np.int32, len(rows))
+        first, last = (np.fromiter((row[index] for row in rows), np.int64, len(rows)) + piece.start for index in (1, 2))
+        found.present.append((unit, first, last))
+        digits = 14 if self.wide else 12
+        packed = np.frombuffer(bytes.fromhex("".join(row[3] for row in rows)), np.uint8).reshape(-1, digits // 2)
+        lengths = np.fromiter((len(row[3]) // digits for row in rows), np.int64, len(rows))
+        found.unit.append(np.repeat(unit, lengths))
+        high = packed[:, :-5].astype(np.int32)
+        found.name.append((high[:, 0] * 256 + high[:, 1] if self.wide else high[:, 0]).astype(np.int32) - 1)
+        at = np.zeros(len(packed), np.int64)
+        for place in range(5):
+            at = at * 256 + packed[:, place - 5]
+        found.at.append(at + piece.start)
+        for index, path in enumerate(self.paths):
+            texts = found.texts[path]
+            codes = (-1 if text in ("", "null", None) else texts.setdefault(text, len(texts)) for row in rows for text in row[4 + index])
+            found.columns[path].append(np.fromiter(codes, np.int32, len(packed)))
+        if self.plan.persons:
+            people = (found.people.setdefault(person, len(found.people)) for row in rows for person in row[4 + len(self.paths)])
+            found.persons.append(np.fromiter(people, np.int32, len(packed)))
+
+    # --- together ----------------------------------------------------------------------------------------------------
+
+    def _log(
+        self,
+        found: _Pass,
+        ever: Mapping[str, dict[str, int]],
+        seeds: Mapping[Path, dict[str, str]],
+        before: dict[str, int],
+        cohorts: Mapping[str, list[str]],
+    ) -> EventLog:
+        units = sorted({*found.position, *before, *(unit for one in ever.values() for unit in one)})
+        position = {unit: index for index, unit in enumerate(units)}
+        renumber = np.fromiter((position[unit] for unit in found.position), np.int32, len(found.position))
+        return event_log(
+            window=self.plan.window,
+            units=units,
+            names=[*self.names, OTHER],
+            unit=renumber[_joined(found.unit, np.int32)],
+            name=_joined(found.name, np.int32),
+            at=_joined(found.at, np.int64),
+            presence=_presence(found, renumber, before, position),
+            firsts={key: instants(one, position) for key, one in ever.items()},
+            persons=_joined(found.persons, np.int32) if self.plan.persons else None,
+            people=list(found.people),
+            columns={path: Column(_joined(found.columns[path], np.int32), [decode(text) for text in found.texts[path]]) for path in self.paths},
+            seeds={path: _seed(one, position) for path, one in seeds.items()},
+            cohorts={cohort: np.isin(units, members) for cohort, members in cohorts.items()},
+            types=self.types,
+        )
+
+
+def _joined(parts: list, kind: type) -> np.ndarray:
+    return np.concatenate(parts) if parts else np.empty(0, kind)
+
+
+def _seed(found: dict[str, str], position: Mapping[str, int]) -> Column:
+    texts: dict[str, int] = {}
+    codes = np.full(len(position), -1, np.int32)
+    for unit, text in found.items():
+        if unit in position:
+            codes[position[unit]] = texts.setdefault(text, len(texts))
+    return Column(codes, [decode(text) for text in texts])
+
+
+def _presence(found: _Pass, renumber: Codes, before: dict[str, int], position: Mapping[str, int]) -> Presence:
+    """One block per unit and slice, and the last event before the window; blocks of at most seven days need no joining."""
+    unit = [renumber[unit] for unit, _, _ in found.present] + [np.fromiter((position[one] for one in before), np.int32, len(before))]
+    earlier = np.fromiter(before.values(), np.int64, len(before))
+    first = np.concatenate([first for _, first, _ in found.present] + [earlier])
+    last = np.concatenate([last for _, _, last in found.present] + [earlier])
+    by = order(whole := np.concatenate(unit), first)
+    return Presence(whole[by], first[by], last[by])

@@ -1,0 +1,141 @@
+"""First-ever instants, from all history: one aggregated read per kind, on the server.
+
+A comparison is never translated to SQL: its meaning stays in `backtest.values`. The server lists the distinct raw values, we judge each once, and
+the server then selects by raw text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+
+from backtest.events import Path
+from backtest.intervals import FOREVER
+from backtest.matching import Comparison, EventMatch
+from backtest.plan import LapseRead, ReadPlan
+from backtest.values import PropertyTypes, decode, predicate, rank
+from beton.posthog.client import PostHogClient
+from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, literal, named, raw, since_epoch, unit_column
+
+PACKED = 4_096
+"""Rows in which units travel: the cap of 50,000 rows is on rows, and one row can hold many units' instants."""
+
+FIRST_VISIBLE = 0
+"""PostHog keeps no events before 1970."""
+
+
+class FirstsReader:
+    """Reads `plan.firsts`, `plan.lapses` and state seeds for the units of one hash bucket."""
+
+    def __init__(self, client: PostHogClient, plan: ReadPlan, types: PropertyTypes, group_index: int | None, bucket: tuple[int, int] | None) -> None:
+        self.client, self.plan, self.types = client, plan, types
+        self.unit = unit_column(plan.unit, group_index)
+        self.visible = between(FIRST_VISIBLE, plan.window.end)
+        self.guard = in_bucket(self.unit, bucket) + ("" if plan.unit == "person" else f" AND {self.unit} != ''")
+
+    async def firsts(self) -> dict[str, dict[str, int]]:
+        """Per key of `plan.firsts` and `plan.lapses`: unit id to instant."""
+        found = await self._plain(self.plan.firsts)
+        for key, read in self.plan.lapses.items():
+            found[key] = await self._lapse(read)
+        return found
+
+    async def _plain(self, wanted: Mapping[str, EventMatch | None]) -> dict[str, dict[str, int]]:
+        query = Query()
+        keys = list(wanted)
+        conditions = [await self._condition(query, wanted[key]) for key in keys]
+        everything = any(match is None or match.any_event for match in wanted.values())
+        names = {name for match in wanted.values() if match for name in match.events}
+        scope = "1 = 1" if everything else named(query, names)
+        firsts = ", ".join(f"min(if({condition}, {since_epoch()}, NULL)) AS f{index}" for index, condition in enumerate(conditions))
+        source = f"SELECT {self.unit} AS u, {firsts} FROM events WHERE {self.visible} AND {scope}{self.guard} GROUP BY u"
+        rows = await self._packed(query, source, [f"f{index}" for index in range(len(keys))], "first-ever entries and outcomes")
+        return {key: {row[0]: row[1 + index] for row in rows if row[1 + index] is not None} for index, key in enumerate(keys)}
+
+    async def _condition(self, query: Query, match: EventMatch | None) -> str:
+        if match is None:
+            return "1 = 1"
+        parts = ["1 = 1"] if match.any_event else [named(query, match.events)]
+        return " AND ".join(parts + [await self._comparison(query, match, comparison) for comparison in match.where])
+
+    async def _comparison(self, query: Query, match: EventMatch, comparison: Comparison) -> str:
+        values = await self._distinct(match, comparison.property)
+        holds = predicate(comparison, self.types)
+        true_of = [text for text in values if holds(decode(text) if text else None)]
+        return f"{raw(query, comparison.property)} IN {query.of(true_of)}" if true_of else "1 = 0"
+
+    async def _distinct(self, match: EventMatch, path: Path) -> list[str]:
+        query = Query()
+        scope = "1 = 1" if match.any_event else named(query, match.events)
+        source = f"SELECT DISTINCT {raw(query, path)} AS u FROM events WHERE {self.visible} AND {scope}"
+        return [row[0] or "" for row in await self._packed(query, source, [], "distinct values of a property")]
+
+    async def _packed(self, query: Query, source: str, columns: Sequence[str], name: str) -> list[list[Any]]:
+        """All rows of `source`, many units to a row of the answer, so that one scan is enough whatever the number of units."""
+        fields = ", ".join(("u", *columns))
+        text = f"SELECT groupArray(tuple({fields})) FROM ({source}) GROUP BY cityHash64(u) % {PACKED} LIMIT {ROWS}"
+        body = await self.client.query_bytes(text, query.values, name=name)
+        return [row for packed in orjson.loads(body)["results"] for row in packed[0]]
+
+    async def _lapse(self, read: LapseRead) -> dict[str, int]:
+        """The first instant t < end with t >= entry + after and no match in (t - after, t]; the twin of `backtest.truth.lapse`."""
+        query = Query()
+        entered, heard = await self._condition(query, read.entry), await self._condition(query, read.match)
+        d, never = read.after, int(FOREVER)
+        source = (
+            f"SELECT u, e, arrayReduce('min', arrayConcat("
+            f"[if(length(arrayFilter(m -> m > e AND m <= e + {d}, ms)) = 0, e + {d}, {never})], "
+            f"arrayMap(i -> if(ms[i] >= e AND (i = length(ms) OR ms[i + 1] > ms[i] + {d}), ms[i] + {d}, {never}), arrayEnumerate(ms)))) AS c "
+            f"FROM (SELECT {self.unit} AS u, min(if({entered}, {since_epoch()}, NULL)) AS e, "
+            f"arraySort(groupUniqArrayIf({since_epoch()}, {heard})) AS ms "
+            f"FROM events WHERE {self.visible}{self.guard} GROUP BY u) WHERE e IS NOT NULL"
+        )
+        rows = await self._packed(query, source, ["c"], "first-ever lapses")
+        return {unit: instant for unit, instant in rows if instant < self.plan.window.end}
+
+    async def seeds(self) -> dict[Path, dict[str, str]]:
+        """Per carried property: unit id to the raw text of its latest value before the window (the greatest of tied ones)."""
+        found = await asyncio.gather(*(self._seed(path) for path in sorted(self.plan.carrying)))
+        return dict(zip(sorted(self.plan.carrying), found, strict=True))
+
+    async def _seed(self, path: Path) -> dict[str, str]:
+        query = Query()
+        value, carried = raw(query, path), carries(query, path)
+        source = (
+            f"SELECT u, arrayMap(x -> x.2, arrayFilter(x -> x.1 = t, xs)) AS latest FROM ("
+            f"SELECT u, max(t) AS t, groupArray(tuple(t, value)) AS xs FROM ("
+            f"SELECT {self.unit} AS u, {value} AS value, max({since_epoch()}) AS t FROM events "
+            f"WHERE timestamp < {literal(self.plan.window.start)} AND {carried}{self.guard} GROUP BY u, value) GROUP BY u)"
+        )
+        kind = self.types.get(".".join(path))
+        rows = await self._packed(query, source, ["latest"], "state before the window")
+        return {unit: max(latest, key=lambda text: rank(decode(text), kind)) for unit, latest in rows}
+
+    async def last_before(self, since: int) -> dict[str, int]:
+        """The last event of any kind before the window, not older than `since`: decides who was active at the window's start."""
+        source = (
+            f"SELECT {self.unit} AS u, max({since_epoch()}) AS l FROM events WHERE {between(since, self.plan.window.start)}{self.guard} GROUP BY u"
+        )
+        rows = await self._packed(Query(), source, ["l"], "activity before the window")
+        return {unit: last for unit, last in rows}
+
+    async def cohort(self, cohort: str) -> list[str]:
+        found: list[str] = []
+        for table in ("cohort_people", "static_cohort_people"):
+            query = Query()
+            source = f"SELECT DISTINCT toString(person_id) AS u FROM {table} WHERE cohort_id = {query.of(int(cohort))}"
+            found += [row[0] for row in await self._packed(query, source, [], "cohort members")]
+        return found
+
+
+def instants(found: Mapping[str, int], position: Mapping[str, int]) -> np.ndarray:
+    """Instants by unit position; `FOREVER` where there is none."""
+    first = np.full(len(position), FOREVER)
+    for unit, at in found.items():
+        if unit in position:
+            first[position[unit]] = at
+    return first

@@ -1,0 +1,72 @@
+"""HogQL texts for the reader: small expressions and whole queries, every stranger's word as a placeholder.
+
+All instants travel as whole microseconds, because `toUnixTimestamp64Micro` is not in PostHog's list and a `DateTime64` in JSON costs three times the
+bytes. Bounds on `timestamp` stay bare two-sided comparisons, so that ClickHouse prunes partitions and keys by them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from backtest.events import Path
+from backtest.language import Unit
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ROWS = 50_000
+"""PostHog silently lowers any larger LIMIT to this."""
+
+
+@dataclass
+class Query:
+    """A HogQL text and the values of its placeholders; `of` and `text` add one placeholder each and return how to write it."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def of(self, value: str | int | Sequence[str]) -> str:
+        name = f"p{len(self.values)}"
+        self.values[name] = list(value) if not isinstance(value, str | int) else value
+        return f"{{{name}}}"
+
+
+def literal(microseconds: int) -> str:
+    """An instant with all its digits: `toDateTime` would cut it to milliseconds."""
+    at = EPOCH + timedelta(microseconds=microseconds)
+    return f"toDateTime64('{at.strftime('%Y-%m-%d %H:%M:%S.%f')}', 6, 'UTC')"
+
+
+def between(start: int, end: int) -> str:
+    return f"timestamp >= {literal(start)} AND timestamp < {literal(end)}"
+
+
+def since_epoch() -> str:
+    return f"dateDiff('microsecond', {literal(0)}, timestamp)"
+
+
+def since(start: int) -> str:
+    return f"dateDiff('microsecond', {literal(start)}, timestamp)"
+
+
+def unit_column(unit: Unit, group_index: int | None) -> str:
+    return "toString(person_id)" if unit == "person" else f"`$group_{group_index}`"
+
+
+def raw(query: Query, path: Path) -> str:
+    """The JSON text of a property as the event carries it, untouched by property types; '' where it is missing, 'null' where it is null."""
+    keys = ", ".join(query.of(key) for key in path)
+    return f"JSONExtractRaw(properties, {keys})"
+
+
+def carries(query: Query, path: Path) -> str:
+    return f"{raw(query, path)} NOT IN ('', 'null')"
+
+
+def named(query: Query, names: Iterable[str]) -> str:
+    return f"event IN {query.of(sorted(names))}"
+
+
+def in_bucket(unit_expression: str, bucket: tuple[int, int] | None) -> str:
+    """Restricts to one hash bucket of the units. Each bucket makes ClickHouse read the same rows once more."""
+    return "" if bucket is None or bucket[1] == 1 else f" AND cityHash64({unit_expression}) % {bucket[1]} = {bucket[0]}"
