@@ -24,7 +24,7 @@ from beton.posthog.failures import Answer, from_answer, from_exception, read_jso
 from beton.posthog.hosts import Host
 from beton.posthog.keys import check_key
 from beton.posthog.ledger import Surface
-from beton.posthog.limits import Clock, Limits, Sleep, Turn, utc_now
+from beton.posthog.limits import Clock, Limits, Sleep, Turn
 
 Refresh = Literal["blocking", "force_blocking"]
 """`force_blocking` computes anew; `blocking` may answer from PostHog's cache, which costs no budget: right for days that are closed."""
@@ -112,8 +112,8 @@ class PostHogClient:
         api_key: SecretStr,
         limits: Limits,
         *,
+        clock: Clock,
         transport: httpx.AsyncBaseTransport | None = None,
-        clock: Clock = utc_now,
         sleep: Sleep = asyncio.sleep,
         rng: random.Random | None = None,
         on_request: Callable[[RequestRecord], None] | None = None,

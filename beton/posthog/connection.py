@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from beton.errors import PostHogBusy, PostHogDenied, PostHogError, PostHogUnreachable, PostHogWrongAddress
 from beton.posthog.client import PostHogClient, Project
 from beton.posthog.hosts import Host
-from beton.posthog.limits import Clock, Limits, Sleep, utc_now
+from beton.posthog.limits import Clock, Limits, Sleep
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +82,8 @@ async def check_connection(
     api_key: SecretStr,
     limits: Limits,
     *,
+    clock: Clock,
     transport: httpx.AsyncBaseTransport | None = None,
-    clock: Clock = utc_now,
     sleep: Sleep = asyncio.sleep,
 ) -> ConnectionReport:
     """Try every surface once. Never raises a PostHogError: what fails is in the report."""

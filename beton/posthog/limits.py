@@ -16,11 +16,11 @@ import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from math import floor
 
 from beton.posthog.codes import Asked, failed
-from beton.posthog.ledger import Ledger, MemoryLedger, Surface
+from beton.posthog.ledger import DAY, Ledger, MemoryLedger, Surface
 
 Clock = Callable[[], datetime]
 Sleep = Callable[[float], Awaitable[None]]
@@ -42,8 +42,8 @@ ONE_REFUSAL = timedelta(seconds=5)
 BYTES_RESERVE = 0.1
 """Of the most bytes ever seen remaining: below it we stop reading, whoever used the rest."""
 
-DAY = timedelta(days=1)
-_LONGEST_POLL = 5.0
+_SHORTEST_WAIT = 0.001
+_BYTES_POLL = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +127,7 @@ class _Bytes:
 
     def blocked_for(self, now: datetime) -> float:
         left, reserve = self.now(now), BYTES_RESERVE * self.most
-        return 0.0 if left is None or left >= reserve else (reserve - left) / (self.most / DAY.total_seconds()) if self.most else _LONGEST_POLL
+        return 0.0 if left is None or left >= reserve else (reserve - left) / (self.most / DAY.total_seconds()) if self.most else _BYTES_POLL
 
 
 @dataclass(slots=True)
@@ -142,19 +142,14 @@ class Turn:
         return await self._limits.learn(self._surface, headers)
 
 
-def utc_now() -> datetime:
-    """The real clock."""
-    return datetime.now(UTC)
-
-
 @dataclass(slots=True)
 class Limits:
     """One limiter per host and project. `patience` is the longest wait for one turn, in seconds; beyond it the turn is refused."""
 
     budgets: Mapping[Surface, Budget]
-    share: float = 0.5
-    ledger: Ledger = field(default_factory=MemoryLedger)
-    clock: Clock = utc_now
+    share: float
+    ledger: Ledger
+    clock: Clock
     sleep: Sleep = asyncio.sleep
     patience: float = 900.0
     _pressure: dict[Surface, _Pressure] = field(default_factory=lambda: {"query": _Pressure(), "list": _Pressure()}, init=False)
@@ -165,12 +160,12 @@ class Limits:
             raise ValueError(f"a share is above 0 and at most 1, not {self.share}")
 
     @classmethod
-    def for_cloud(cls, share: float = 0.5, *, ledger: Ledger | None = None, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep) -> "Limits":
+    def for_cloud(cls, share: float = 0.5, *, clock: Clock, ledger: Ledger | None = None, sleep: Sleep = asyncio.sleep) -> "Limits":
         """The limits of PostHog Cloud."""
         return cls(CLOUD, share, ledger or MemoryLedger(), clock, sleep)
 
     @classmethod
-    def for_self_hosted(cls, share: float = 0.5, *, ledger: Ledger | None = None, clock: Clock = utc_now, sleep: Sleep = asyncio.sleep) -> "Limits":
+    def for_self_hosted(cls, share: float = 0.5, *, clock: Clock, ledger: Ledger | None = None, sleep: Sleep = asyncio.sleep) -> "Limits":
         """The limits of a self-hosted PostHog, as it is shipped."""
         return cls(SELF_HOSTED, share, ledger or MemoryLedger(), clock, sleep)
 
@@ -245,21 +240,23 @@ class Limits:
         return None if limit is None else max(1, floor(limit * self._effective(surface, now)))
 
     async def _blocked_for(self, surface: Surface, now: datetime) -> tuple[float, str]:
-        """Seconds until it is worth looking again (0: go) and why. Windows free up one by one, so we look about as often as one does."""
+        """Seconds until it is worth looking again (0: go) and why. A full window has room again when its oldest request leaves it."""
         paused = self._pressure[surface].paused_until
         if paused is not None and paused > now:
             return (paused - now).total_seconds(), "PostHog asked for a pause"
         budget = self.budgets[surface]
         for name, limit, seconds in (("minute", budget.per_minute, 60.0), ("hour", budget.per_hour, 3600.0)):
             allowed = self._allowed(surface, limit, now)
-            if allowed is not None and (await self.ledger.spent(surface, now - timedelta(seconds=seconds))).requests >= allowed:
-                return min(seconds / allowed, _LONGEST_POLL), f"{allowed} requests were sent within the {name}"
+            spent = await self.ledger.spent(surface, now - timedelta(seconds=seconds))
+            if allowed is not None and spent.requests >= allowed:
+                leaves = (spent.oldest or now) + timedelta(seconds=seconds)
+                return max((leaves - now).total_seconds(), _SHORTEST_WAIT), f"{allowed:,} requests were sent within the {name}"
         if surface == "query" and self._bytes.most:
             wait = self._bytes.blocked_for(now)
             if wait:
                 return wait, "PostHog's budget of bytes is nearly used up"
             if (await self.ledger.spent(surface, now - DAY)).read >= self.share * self._bytes.most:
-                return 60.0, "our share of PostHog's budget of bytes is used up for today"
+                return _BYTES_POLL, "our share of PostHog's budget of bytes is used up for today"
         return 0.0, ""
 
 
