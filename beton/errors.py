@@ -41,14 +41,15 @@ EXCERPT = 500
 Policy = Literal["never", "later", "shrink"]
 """What may be done with a failed read: nothing until something changes, the same again after a wait, or only a smaller one."""
 
+# Every repetition is bounded or starts at a fixed word, so that a long text from a stranger costs time in proportion to its length.
 _SECRETS = re.compile(
     r"""(?ix)
       (?<![a-z0-9]) (?P<prefix> ph[a-z]_ | whsec_ | btn_[a-z]+_ | sk-(?:ant-|proj-)? | xox[a-z]- | pat-[a-z0-9]+- | gh[a-z]_ )
       [a-z0-9_+/=\-]{6,}
-    | (?P<scheme> \b(?:bearer|basic)\s+ ) [^\s"',;<>]{6,}
-    | (?P<field> \b(?:(?:personal_)?api_?key|(?:access_|refresh_)?token|(?:client_)?secret|password)["']?\s*[=:]\s*["']? )
+    | (?P<scheme> \b(?:bearer|basic)\s{1,5} ) [^\s"',;<>]{6,}
+    | (?P<field> \b(?:(?:personal_)?api_?key|(?:access_|refresh_)?token|(?:client_)?secret|password)["']?\s{0,5}[=:]\s{0,5}["']? )
       [^\s"'&,;<>]{4,}
-    | (?P<address> [a-z][a-z0-9+.\-]*:// ) [^\s/@"']+ @
+    | (?P<address> (?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]{0,20}:// ) [^\s/@"']{1,300} @
     | (?P<hook> hooks\.slack\.com/[a-z]+/ | discord(?:app)?\.com/api/webhooks/ ) [^\s"'?]+
     """
 )
@@ -69,7 +70,7 @@ def _cover(found: re.Match[str]) -> str:
 
 def excerpt(text: str, secrets: Iterable[str] = (), limit: int = EXCERPT) -> str:
     """`text` masked, then cut: in the other order half a key could survive at the cut."""
-    masked = mask(text, secrets)
+    masked = mask(text[: 40 * limit], secrets)
     return masked if len(masked) <= limit else masked[: limit - 1] + "…"
 
 

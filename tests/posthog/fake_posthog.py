@@ -56,6 +56,7 @@ class FakePostHog:
         self.properties: dict[str, list[dict[str, Any]]] = {}
         self.group_types: list[dict[str, Any]] = []
         self.tables: dict[str, Callable[[dict[str, Any]], httpx.Response | list[list[Any]]]] = {}
+        self.unknown_kinds: set[str] = set()
         self.count_cap: int | None = None
         self.query_headers: dict[str, str] = {}
 
@@ -110,6 +111,8 @@ class FakePostHog:
             return self._page(request, self.events)
         if name == "property_definitions":
             kind = params.get("type", "event")
+            if kind in self.unknown_kinds:
+                return problem(400, "invalid_input", f'"{kind}" is not a valid choice.')
             rows = self.properties.get(kind + params.get("group_type_index", ""), [])
             virtual = [row for row in rows if row.get("virtual")]
             return self._page(request, [row for row in rows if not row.get("virtual")], virtual)
