@@ -80,12 +80,19 @@ def window_faults(hypothesis: Hypothesis, window: Duration) -> list[Fault]:
 
 def taxonomy_faults(hypothesis: Hypothesis, taxonomy: Taxonomy) -> list[Fault]:
     """Faults against what the project knows: unknown events, properties, group types."""
+    from backtest.language import PropertyOutcome
+
     faults = []
     for field, match in matches_of(hypothesis):
         unknown = [name for name in match.events if taxonomy.event(name) is None]
         faults += [Fault(f"{field}.events", f"no event is called {name!r}", _or(taxonomy.nearest_event(name))) for name in unknown]
         for index, comparison in enumerate(match.where):
-            faults += _property_faults(f"{field}.where.{index}.property", comparison.property, taxonomy)
+            where = (
+                "outcome.property"
+                if isinstance(hypothesis.outcome, PropertyOutcome) and field == "outcome.match"
+                else f"{field}.where.{index}.property"
+            )
+            faults += _property_faults(where, comparison.property, taxonomy)
     for index, clause in enumerate(hypothesis.clauses):
         if isinstance(path := getattr(clause, "property", None), tuple):
             faults += _property_faults(f"clauses.{index}.property", path, taxonomy)
@@ -101,6 +108,9 @@ def taxonomy_faults(hypothesis: Hypothesis, taxonomy: Taxonomy) -> list[Fault]:
 def _property_faults(field: str, path: tuple[str, ...], taxonomy: Taxonomy) -> list[Fault]:
     if taxonomy.property(path[0]) is not None:
         return []
+    if taxonomy.property(path[0], "person") is not None:
+        why = f"{path[0]!r} is a property of persons, known only as it is today: a hypothesis looks at what the events carried"
+        return [Fault(field, why, _or(taxonomy.nearest_property(path[0])))]
     return [Fault(field, f"no event carries a property called {path[0]!r}", _or(taxonomy.nearest_property(path[0])))]
 
 

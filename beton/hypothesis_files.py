@@ -10,7 +10,6 @@ A file may also be just the list. Nothing is read from PostHog before a file is 
 project can tell: do the names exist, does the window suffice.
 """
 
-import json
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
@@ -163,16 +162,11 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
-    plain = plain_scalar(value) == (value, "")
+    plain = plain_scalar(value) == (value, "") and value.isprintable()
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=None if plain else '"')
 
 
-def _number(dumper: yaml.SafeDumper, value: float) -> yaml.ScalarNode:
-    return dumper.represent_scalar("tag:yaml.org,2002:float", json.dumps(value))
-
-
 _Dumper.add_representer(str, _text)
-_Dumper.add_representer(float, _number)
 
 
 def _dumped(data: Any) -> str:

@@ -157,7 +157,7 @@ def _node(event: yaml.Event, line: int, anchors: dict[str, _Node]) -> _Node | No
         found = anchors.get(event.anchor)
         if found is not None and found.closed:
             return found
-        return _Node(line, troubles=[(None, f"*{event.anchor} stands for nothing that is written in full above it", line)])
+        return _Node(line, f"*{event.anchor}", troubles=[(None, f"*{event.anchor} stands for nothing that is written in full above it", line)])
     if isinstance(event, yaml.ScalarEvent):
         node = _scalar(event, line)
     elif isinstance(event, yaml.CollectionStartEvent):
