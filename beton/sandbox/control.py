@@ -1,0 +1,89 @@
+"""`/sandbox/*`: what tests turn. No key needed; none of it exists in PostHog."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from litestar import Router, get, post
+
+from beton.sandbox.faults import fault_of
+from beton.sandbox.injected import TheDesk, TheSandbox
+from beton.sandbox.refusals import invalid
+
+
+@get("/requests", sync_to_thread=False)
+def recorded_requests(sandbox: TheSandbox) -> dict[str, Any]:
+    """Every request so far."""
+    return {"requests": sandbox.recorder.listed()}
+
+
+@post("/faults", status_code=200, sync_to_thread=False)
+def queue_faults(sandbox: TheSandbox, data: Any) -> dict[str, Any]:
+    """Queues a fault, a list of faults, or `{"faults": [...]}`."""
+    items = data.get("faults", data) if isinstance(data, dict) else data
+    for item in items if isinstance(items, list) else [items]:
+        sandbox.faults.add(fault_of(item))
+    return {"queued": len(sandbox.faults.queued)}
+
+
+@post("/reset", status_code=200, sync_to_thread=False)
+def reset(sandbox: TheSandbox, desk: TheDesk) -> dict[str, Any]:
+    """Forgets faults, records, counted requests, the cache and the fixed clock. Events stay."""
+    sandbox.faults.clear()
+    sandbox.recorder.clear()
+    sandbox.reset_limits()
+    sandbox.fixed_now = sandbox.settings.fixed_now
+    desk.forget()
+    return {"reset": True}
+
+
+@post("/events", status_code=200, sync_to_thread=True)
+def append_events(sandbox: TheSandbox, data: Any) -> dict[str, Any]:
+    """Adds events: a list of rows, or `{"events": [...]}`."""
+    rows = data.get("events") if isinstance(data, dict) else data
+    if not isinstance(rows, list) or not rows:
+        raise invalid("events must be a list with at least one row")
+    return {"added": sandbox.append(rows)}
+
+
+@post("/clock", status_code=200, sync_to_thread=False)
+def set_clock(sandbox: TheSandbox, data: dict[str, Any]) -> dict[str, Any]:
+    """Fixes the server's now() at `{"now": ISO}`; null lets it run again."""
+    text = data.get("now")
+    sandbox.fixed_now = None if text is None else _aware(str(text))
+    return {"now": sandbox.now().isoformat()}
+
+
+@post("/budget", status_code=200, sync_to_thread=False)
+def set_budget(sandbox: TheSandbox, data: dict[str, Any]) -> dict[str, Any]:
+    """Sets the bytes left in the read budget: `{"remaining": n}`."""
+    sandbox.budget.drain(int(data["remaining"]))
+    return {"remaining": int(data["remaining"])}
+
+
+@post("/cohorts", status_code=200, sync_to_thread=True)
+def add_cohort(sandbox: TheSandbox, data: dict[str, Any]) -> dict[str, Any]:
+    """Adds a cohort: `{"name", "person_ids", "is_static"}`."""
+    cohort = sandbox.add_cohort(str(data["name"]), [str(item) for item in data.get("person_ids", [])], bool(data.get("is_static", True)))
+    return {"id": cohort.id}
+
+
+@post("/test-accounts", status_code=200, sync_to_thread=False)
+def set_test_accounts(sandbox: TheSandbox, data: list[dict[str, Any]]) -> dict[str, Any]:
+    """Sets the project's filters for internal and test accounts."""
+    sandbox.test_account_filters = tuple(data)
+    return {"filters": len(data)}
+
+
+def _aware(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise invalid("now must have a time zone")
+    return moment
+
+
+def control_router() -> Router:
+    """The routes under /sandbox."""
+    handlers = [recorded_requests, queue_faults, reset, append_events, set_clock, set_budget, add_cohort, set_test_accounts]
+    return Router(path="/sandbox", route_handlers=handlers)

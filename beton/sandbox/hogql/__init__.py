@@ -1,0 +1,1 @@
+"""HogQL in, ClickHouse SQL out."""
