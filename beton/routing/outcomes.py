@@ -1,0 +1,38 @@
+"""What one attempt to deliver came to, and where it was meant to go: the values that the parts of this room exchange."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from beton.errors import DestinationError
+
+Kind = Literal["delivered", "retry", "refused", "gone"]
+"""delivered: a 2xx. retry: it may work later (no answer, 408, 425, 429, 5xx). refused: the answer was no, or the address may not be called;
+tried again all the same, because people repair receivers. gone: a 410, the receiver wants no more.
+
+There is no "in doubt" here: where an answer is missing, the message may have arrived, but a receiver knows a repetition by its `webhook-id`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """A webhook receiver. `headers` are the operator's own, such as an Authorization that the receiver asks for."""
+
+    url: str = field(repr=False)
+    secret: str = field(repr=False)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    allow_insecure: bool = False
+    """Whether the operator permits plain http and addresses of private networks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """One attempt: `latency_ms` until the status arrived or the attempt was given up, `response_head` the answer's first 2 KB as text.
+
+    `retry_after` is the receiver's wish in seconds. `failure` is `None` exactly where the message was delivered.
+    """
+
+    kind: Kind
+    latency_ms: int
+    status_code: int | None = None
+    response_head: str | None = None
+    failure: DestinationError | None = None
+    retry_after: float | None = None
