@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -104,6 +104,10 @@ class EventLog:
     seeds: Mapping[Path, Column] = field(default_factory=dict)
     cohorts: Mapping[str, Flags] = field(default_factory=dict)
     types: PropertyTypes = field(default_factory=dict)
+
+    def replaced(self, *, firsts: Mapping[str, Ints]) -> EventLog:
+        """The same log with other first-ever instants: for another population of units."""
+        return replace(self, firsts=firsts)
 
     def entry(self, hypothesis: Hypothesis) -> Ints:
         """First-ever entry of each unit; `FOREVER` for units outside the population."""

@@ -374,6 +374,8 @@ def _greatest_lately(clause: Total, found: Matches, value: np.ndarray, last: int
 
 def _sum_lately(clause: Total, found: Matches, value: np.ndarray, last: int) -> Intervals:
     """The sum over (t - last, t] at every instant where it can change."""
+    if not len(found):
+        return nothing()
     starts = np.flatnonzero(np.diff(found.unit, prepend=-1) != 0)
     ends = np.append(starts[1:], len(found))
     units, instants, holds = [], [], []
@@ -385,7 +387,7 @@ def _sum_lately(clause: Total, found: Matches, value: np.ndarray, last: int) -> 
         units.append(np.full(len(change), found.unit[lo], np.int32))
         instants.append(change)
         holds.append((newest > oldest) & _clears(clause, sums))
-    return runs(np.concatenate(units), np.concatenate(instants), np.concatenate(holds)) if units else nothing()
+    return runs(np.concatenate(units), np.concatenate(instants), np.concatenate(holds))
 
 
 def state(clause: State, log: EventLog, entry: Ints) -> Truth:
