@@ -117,9 +117,9 @@ async def _walk(client: PostHogClient, found: list[Project]) -> AsyncIterator[Ch
 
 
 def _hopeless(failure: PostHogError) -> bool:
-    """Whether the other checks must fail as well. A missing scope is a matter of one surface; so is an endpoint an old version lacks."""
+    """Whether the other checks must fail as well. A missing scope concerns one surface; so do a server's own error and a missing endpoint."""
     if isinstance(failure, (PostHogUnreachable, PostHogBusy)):
-        return True
+        return failure.code != "posthog.server_error"
     if isinstance(failure, PostHogWrongAddress):
         return failure.code != "posthog.endpoint_not_found"
     return isinstance(failure, PostHogDenied) and failure.code not in ("posthog.scope_missing", "posthog.forbidden", "posthog.quota")

@@ -129,7 +129,7 @@ class EventReader:
         later = "".join(f", arrayMap(e -> e.{index + 2}, es)" for index in range(len(taken)))
         guard = self._guard(bucket) + in_bucket(f"concat('part ', {self.unit})", (piece.part, piece.parts))
         text = (
-            f"SELECT u, f, l, arrayStringConcat(arrayMap(e -> substring(hex(e.1), 3), es), ''){later} FROM ("
+            f"SELECT u, f, l, arrayStringConcat(arrayMap(e -> substring(hex(e.1), 3, {14 if self.wide else 12}), es), ''){later} FROM ("
             f"SELECT u, min(us) AS f, max(us) AS l, arraySort(groupArrayIf({event}, code > 0)) AS es FROM ("
             f"SELECT {self.unit} AS u, uuid, min({since(piece.start)}) AS us, min({code}) AS code{''.join(', ' + one for one in extras)} "
             f"FROM events WHERE {between(piece.start, piece.end)}{guard} GROUP BY u, uuid) GROUP BY u) LIMIT {ROWS}"

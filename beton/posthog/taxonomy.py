@@ -48,7 +48,7 @@ LIMIT 50000
 
 # One row for each event, so that the cap on rows falls on events and not on pairs.
 _USE = """
-SELECT event, arraySlice(arraySort(pair -> 0 - tupleElement(pair, 2), groupArray(tuple(property, uses))), 1, 500) AS used
+SELECT event, arraySlice(arraySort(pair -> tuple(0 - tupleElement(pair, 2), tupleElement(pair, 1)), groupArray(tuple(property, uses))), 1, 500) AS used
 FROM (
     SELECT event, property, count() AS uses
     FROM (
@@ -213,7 +213,8 @@ async def _read_use(client: PostHogClient, now: datetime, found: _Reading) -> di
             raise
         found.notes.append(f"Which event carries which property is not known: {failure.message}")
         return None
-    return {event: tuple(pair[0] for pair in pairs) for event, pairs in result.rows}
+    # Equal counts come in any order from the server; a snapshot of the same project must not depend on it.
+    return {event: tuple(name for name, _ in sorted(pairs, key=lambda pair: (-pair[1], pair[0]))) for event, pairs in result.rows}
 
 
 async def _read_values(client: PostHogClient, now: datetime, found: _Reading) -> dict[str, tuple[int, tuple[str, ...]]]:
