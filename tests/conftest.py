@@ -4,16 +4,18 @@ import shutil
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg.sql import SQL, Identifier
 
 from beton.store.engines import open_engine
 from beton.store.migrate import migrate
 from beton.store.sealing import Sealer
 from beton.store.store import Store
-from tests.store.postgres import temporary_postgres
+from tests.store.postgres import fast_directory, temporary_postgres
 
 
 class Clock:
@@ -53,12 +55,13 @@ def postgres_template(postgres_server: str) -> str:
 
 
 @pytest.fixture
-def postgres_url(postgres_server: str, postgres_template: str) -> str:
+def postgres_url(postgres_server: str, postgres_template: str) -> Generator[str]:
     """A migrated database of one's own."""
     name = f"t{uuid4().hex}"
     with psycopg.connect(postgres_server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
-    return postgres_server.replace("/postgres?", f"/{name}?")
+        connection.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(postgres_template)))
+        yield postgres_server.replace("/postgres?", f"/{name}?")
+        connection.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
 
 @pytest.fixture(scope="session")
@@ -72,9 +75,16 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+def database_dir() -> Generator[Path]:
+    """Where this test's SQLite files lie: in memory if possible, since every commit waits for the disk."""
+    with TemporaryDirectory(prefix="beton-", dir=fast_directory()) as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, database_dir: Path) -> str:
     """A migrated file of one's own."""
-    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'beton.sqlite')}"
+    return f"sqlite:///{shutil.copy(sqlite_template, database_dir / 'beton.sqlite')}"
 
 
 @pytest.fixture

@@ -41,6 +41,9 @@ APPLICATION = "beton"
 SQLITE_EXECUTOR = "beton-sqlite"
 """On SQLite there is one process, which takes up what the one before it left: hence one id."""
 LOOK_EVERY = timedelta(seconds=5)
+GRACE = timedelta(seconds=5)
+POLL = timedelta(milliseconds=200)
+"""SQLite cannot notify: whoever waits for a workflow or a message looks this often."""
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
 _KEY = "hashtextextended('beton-executor:' || %s, 0)"
 _LOG = logging.getLogger(__name__)
@@ -83,7 +86,8 @@ def start_durable(
     try:
         if url.get_backend_name() == "sqlite":
             hold = _FileLock(jobs_file(url))
-            config |= {"executor_id": executor_id or SQLITE_EXECUTOR, "system_database_engine": _sqlite_engine(hold.path)}
+            config |= {"executor_id": executor_id or SQLITE_EXECUTOR, "system_database_engine": hold.engine}
+            config["notification_listener_polling_interval_sec"] = POLL.total_seconds()
         else:
             hold = _ExecutorLock(url, executor_id or f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(4)}")
             config |= {"executor_id": hold.executor_id, "system_database_url": url.render_as_string(hide_password=False)}
@@ -95,7 +99,7 @@ def start_durable(
     return Durable(str(config["executor_id"]), release, hold)
 
 
-def stop_durable(durable: Durable, *, grace: timedelta = timedelta(seconds=5)) -> None:
+def stop_durable(durable: Durable, *, grace: timedelta = GRACE) -> None:
     """Stop taking work, wait at most `grace` for what is under way, and give up the executor id. Unfinished workflows resume later."""
     durable._hold.stop_watching()
     DBOS.destroy(workflow_completion_timeout_sec=int(grace.total_seconds()))
@@ -103,13 +107,20 @@ def stop_durable(durable: Durable, *, grace: timedelta = timedelta(seconds=5)) -
 
 
 @contextmanager
-def running(settings: Settings, executor_id: str | None = None, **options: Any) -> Generator[Durable]:
+def running(
+    settings: Settings,
+    executor_id: str | None = None,
+    *,
+    every: timedelta = LOOK_EVERY,
+    on_takeover: Takeover | None = None,
+    grace: timedelta = GRACE,
+) -> Generator[Durable]:
     """The job engine for the body of a `with`."""
-    durable = start_durable(settings, executor_id, **options)
+    durable = start_durable(settings, executor_id, every=every, on_takeover=on_takeover)
     try:
         yield durable
     finally:
-        stop_durable(durable)
+        stop_durable(durable, grace=grace)
 
 
 def jobs_file(url: URL) -> Path:
@@ -147,7 +158,6 @@ class _FileLock:
     """Keeps a second process from the job engine's SQLite file. The system drops it with the process."""
 
     def __init__(self, path: Path) -> None:
-        self.path = path
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file: IO[str] = path.with_name(f"{path.name}-lock").open("w")
         try:
@@ -159,11 +169,13 @@ class _FileLock:
                 code="store.in_use",
                 fix="Stop it, or set BETON_DATABASE_URL to a PostgreSQL database, which takes several processes.",
             ) from None
+        self.engine = _sqlite_engine(path)
 
     def stop_watching(self) -> None:
         """There is nobody else to watch."""
 
     def release(self) -> None:
+        self.engine.dispose()
         self._file.close()
 
 

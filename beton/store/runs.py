@@ -17,7 +17,10 @@ from beton.store.tables import ReadBucketRow, RunRow
 def queue(
     tx: Transaction, kind: RunKind, *, connection_id: str | None = None, request: dict[str, Any] | None = None, workflow_id: str | None = None
 ) -> Run:
-    """A new run that has not begun. `request` is what was asked for, small and without secrets."""
+    """A run that has not begun; with a known `workflow_id`, the run it has. `request` is what was asked for, small and without secrets."""
+    known = None if workflow_id is None else tx.session.execute(sa.select(RunRow).where(col(RunRow.workflow_id) == workflow_id)).scalars().first()
+    if known is not None:
+        return _value(known)
     row = RunRow(
         id=new_id("run"),
         workspace_id=tx.workspace_id,

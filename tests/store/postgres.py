@@ -17,7 +17,9 @@ from typing import Any
 
 _ENVIRONMENT = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 # Durability is off: a test server is never recovered.
-_SERVER = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=100"
+_SERVER = "-c listen_addresses= -c fsync=off -c synchronous_commit=off -c full_page_writes=off -c max_connections=100 -c max_wal_size=128MB"
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a private directory is made in it
+_ENOUGH = 2**30
 
 
 def binaries() -> Path:
@@ -35,15 +37,14 @@ def binaries() -> Path:
 @contextmanager
 def temporary_postgres() -> Generator[str]:
     """The URL of a fresh server's maintenance database; the server and its files are gone afterwards."""
-    home = Path(tempfile.mkdtemp(prefix="pg-"))  # short: the path of a Unix socket may have some 107 characters
+    home = Path(tempfile.mkdtemp(prefix="pg-", dir=fast_directory()))  # short: a Unix socket's path may have some 107 characters
     account = _account(home)
     programs = _reachable(binaries(), home, account)
     data = home / "data"
 
     def run(program: str, *arguments: str) -> None:
         command = [str(programs / program), *arguments]
-        silent = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-        subprocess.run(command, check=True, env=_ENVIRONMENT, cwd=home, **silent, **account)
+        subprocess.run(command, check=True, env=_ENVIRONMENT, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **account)
 
     try:
         run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions")
@@ -53,6 +54,14 @@ def temporary_postgres() -> Generator[str]:
         if (data / "postmaster.pid").exists():
             run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
         shutil.rmtree(home, ignore_errors=True)
+
+
+def fast_directory() -> Path | None:
+    """Memory where there is enough of it: cloning a database is ten times faster there than on a slow disk. Else the usual place."""
+    try:
+        return _MEMORY if shutil.disk_usage(_MEMORY).free >= _ENOUGH else None
+    except OSError:
+        return None
 
 
 def _account(home: Path) -> dict[str, Any]:

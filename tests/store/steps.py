@@ -1,6 +1,7 @@
 """Steps that many tests of the store begin with."""
 
 from datetime import datetime
+from typing import Literal
 
 from beton.lifecycle import Action, Status
 from beton.signals import Finding, Receipt
@@ -10,7 +11,9 @@ from beton.store.records import Connection, Hypothesis, NewHypothesis
 from beton.store.store import Store
 
 
-def new_hypothesis(connection: Connection, fingerprint: str = "f1", status: Status = Status.PROPOSED) -> NewHypothesis:
+def new_hypothesis(
+    connection: Connection, fingerprint: str = "f1", status: Literal[Status.DRAFT, Status.PROPOSED] = Status.PROPOSED
+) -> NewHypothesis:
     return NewHypothesis(
         connection_id=connection.id,
         name=f"Invites {fingerprint}",

@@ -3,6 +3,7 @@
 from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,16 +20,18 @@ from beton.store.records import Destination
 from beton.store.sealing import Sealer
 from beton.store.store import Store
 from tests.conftest import Clock
+from tests.store.postgres import fast_directory
 from tests.store.steps import finding, new_hypothesis
 
+STARTS: st.SearchStrategy[Literal[Status.DRAFT, Status.PROPOSED]] = st.sampled_from((Status.DRAFT, Status.PROPOSED))
 DECISIONS = [action for action in Action if action is not Action.REVISE]
 UNITS = st.sampled_from([f"p{number}" for number in range(5)])
 
 
 class Life(RuleBasedStateMachine):
-    @initialize(start=st.sampled_from([Status.DRAFT, Status.PROPOSED]))
-    def begin(self, start: Status) -> None:
-        self.home = TemporaryDirectory()
+    @initialize(start=STARTS)
+    def begin(self, start: Literal[Status.DRAFT, Status.PROPOSED]) -> None:
+        self.home = TemporaryDirectory(dir=fast_directory())
         self.clock = Clock()
         engine = open_engine(f"sqlite:///{Path(self.home.name) / 'life.sqlite'}")
         migrate(engine)

@@ -2,7 +2,9 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ from dbos import DBOS, SetWorkflowID
 
 from beton.errors import StoreError
 from beton.settings import Settings
-from beton.store.durable import running, start_durable
+from beton.store.durable import Durable, running, start_durable
 
 SCRIPT = Path(__file__).with_name("executor.py")
 ROOT = SCRIPT.parents[2]
@@ -26,6 +28,10 @@ def wait_for_word() -> None:
     DBOS.recv(timeout_seconds=30)
 
 
+def at_once(settings: Settings, executor_id: str | None = None) -> AbstractContextManager[Durable]:
+    return running(settings, executor_id, grace=timedelta(0))
+
+
 @pytest.fixture
 def settings(database_url: str) -> Settings:
     return Settings(database_url=database_url)
@@ -33,21 +39,18 @@ def settings(database_url: str) -> Settings:
 
 def test_a_workflow_runs_once_under_its_id_even_after_a_restart(settings: Settings) -> None:
     for _ in range(2):
-        with running(settings) as durable:
+        with at_once(settings) as durable:
             assert durable.left_behind() == []
             with SetWorkflowID("w1"):
                 assert echo({"n": 7}) == {"n": 7}
             assert len(DBOS.list_workflows()) == 1
 
 
-def test_a_second_process_is_kept_out_of_what_only_one_may_have(settings: Settings) -> None:
-    with running(settings, "one"), pytest.raises(StoreError) as refused:
-        start_durable(settings, "one")
-    assert refused.value.code == "store.in_use"
-
-
-def test_unfinished_workflows_of_another_version_are_reported(settings: Settings) -> None:
-    with running(settings) as durable:
+def test_one_executor_one_process_and_no_version_resumes_another_s_work(settings: Settings, database_dir: Path) -> None:
+    with at_once(settings, "one") as durable:
+        with pytest.raises(StoreError) as refused:
+            start_durable(settings, "one")
+        assert refused.value.code == "store.in_use"
         with SetWorkflowID("w1"):
             handle = DBOS.start_workflow(wait_for_word)
         assert durable.left_behind() == []
@@ -55,11 +58,8 @@ def test_unfinished_workflows_of_another_version_are_reported(settings: Settings
         DBOS.send("w1", "go")
         handle.get_result()
         assert replace(durable, application_version="another").left_behind() == []
-
-
-def test_the_job_engine_s_files_lie_beside_ours(sqlite_url: str, tmp_path: Path) -> None:
-    with running(Settings(database_url=sqlite_url)):
-        assert (tmp_path / "beton-jobs.sqlite").exists()
+        beside_ours = (database_dir / "beton-jobs.sqlite").exists()
+        assert beside_ours == settings.effective_database_url.startswith("sqlite")
 
 
 def test_an_unreachable_database_is_a_store_error(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from pathlib import Path
 import psycopg
 import pytest
 import sqlalchemy as sa
+from psycopg.sql import SQL, Identifier
 
 from beton.errors import StoreError
 from beton.store.columns import Row
@@ -18,7 +19,7 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     server = request.getfixturevalue("postgres_server")
     name = f"e{abs(hash(tmp_path)):x}"
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
+        connection.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
     return server.replace("/postgres?", f"/{name}?")
 
 

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 
 from beton.errors import Conflict, NotFound
 from beton.store import backtests, runs
@@ -24,6 +25,13 @@ def test_a_run_tells_how_far_it_is_and_how_it_ended(store: Store, connection: Co
         done = runs.get(tx, run.id)
     assert (done.status, done.workflow_id, done.counts) == (RunStatus.DONE, "w1", {"queries": 16})
     assert (done.started_at, done.finished_at) == (run.created_at, clock.now)
+
+
+def test_a_workflow_has_one_run_however_often_it_asks(store: Store) -> None:
+    with store.transaction() as tx:
+        first = runs.queue(tx, "sweep", workflow_id="sweep-2026-03-02T09:30")
+    with store.transaction() as tx:
+        assert runs.queue(tx, "sweep", workflow_id="sweep-2026-03-02T09:30") == first
 
 
 def test_a_run_that_is_over_stays_over(store: Store) -> None:
@@ -94,5 +102,5 @@ def test_the_database_itself_refuses_to_rewrite_history(store: Store, connection
     result = a_result(store, connection)
     with store.transaction() as tx:
         backtests.record(tx, [result])
-    with pytest.raises(sa.exc.DBAPIError, match="append-only"), store.transaction() as tx:
+    with pytest.raises(DBAPIError, match="append-only"), store.transaction() as tx:
         tx.session.execute(sa.text(statement))

@@ -19,8 +19,8 @@ def test_no_secret_lies_in_the_clear_in_any_column(store: Store, connection: Con
         assert secret not in text
 
 
-def test_no_secret_lies_in_the_files_either(store: Store, connection: Connection, route: Route, tmp_path: Path) -> None:
-    for file in tmp_path.rglob("beton.sqlite*"):
+def test_no_secret_lies_in_the_files_either(store: Store, connection: Connection, route: Route, database_dir: Path) -> None:
+    for file in database_dir.rglob("beton.sqlite*"):
         assert b"canary" not in file.read_bytes()
 
 
