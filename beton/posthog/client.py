@@ -120,6 +120,7 @@ class PostHogClient:
         attempts: int = 6,
         patience: float = 600.0,
         largest_body: int = LARGEST_BODY,
+        longest_request: float = LONGEST_REQUEST,
     ) -> None:
         project = str(project_id).strip()
         if not re.fullmatch(r"\d{1,12}|@current", project):
@@ -129,7 +130,8 @@ class PostHogClient:
         self._secrets = (key,)
         self._clock, self._sleep, self._rng = clock, sleep, rng or random.SystemRandom()
         self._on_request = on_request
-        self._attempts, self._patience, self._largest = attempts, patience, largest_body
+        self._attempts, self._patience = attempts, patience
+        self._largest, self._longest = largest_body, longest_request
         headers = {"Authorization": f"Bearer {key}", "Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "beton/0.1"}
         self._http = httpx.AsyncClient(transport=transport, headers=headers, timeout=_TIMEOUT, follow_redirects=False)
 
@@ -296,7 +298,7 @@ class PostHogClient:
         headers = {"Content-Type": "application/json"} if request.body is not None else {}
         url = self.host.url(request.path)
         async with (
-            asyncio.timeout(LONGEST_REQUEST),
+            asyncio.timeout(self._longest),
             self._http.stream(request.method, url, params=request.params, content=request.body, headers=headers) as response,
         ):
             good = response.is_success

@@ -42,6 +42,9 @@ def from_exception(error: Exception, asked: Asked, now: datetime) -> PostHogErro
     match error:
         case httpx.HTTPStatusError():
             return from_answer(Answer(error.response.status_code, dict(error.response.headers), error.response.content), asked, now)
+        # The server may still be working on it: the same text again would only double the load.
+        case httpx.ReadTimeout() | TimeoutError() if asked.is_query:
+            return failed("posthog.query_timeout", asked, details={"cause": cause})
         case httpx.TimeoutException() | TimeoutError():
             return failed("posthog.timeout", asked, details={"cause": cause})
         case httpx.ProxyError():

@@ -21,7 +21,6 @@ USE_DAYS = 7.0
 VALUES_DAYS = 1.0
 PAGE = 500
 MOST_VOLUME_PAGES = 4
-MOST_PROPERTIES_OF_AN_EVENT = 500
 
 ENUMERATED = 50
 """Values are kept only of properties with at most so many: plans and roles, not names and addresses."""
@@ -48,7 +47,9 @@ LIMIT 50000
 
 # One row for each event, so that the cap on rows falls on events and not on pairs.
 _USE = """
-SELECT event, arraySlice(arraySort(pair -> tuple(0 - tupleElement(pair, 2), tupleElement(pair, 1)), groupArray(tuple(property, uses))), 1, 500) AS used
+SELECT event, arraySlice(
+    arraySort(pair -> tuple(0 - tupleElement(pair, 2), tupleElement(pair, 1)), groupArray(tuple(property, uses))), 1, 500
+) AS used
 FROM (
     SELECT event, property, count() AS uses
     FROM (

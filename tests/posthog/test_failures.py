@@ -148,12 +148,17 @@ def chained(reason: Exception) -> httpx.ConnectError:
         (chained(ConnectionRefusedError(111, "refused")), "posthog.host_unreachable"),
         (httpx.ReadError(""), "posthog.connection_broken"),
         (httpx.ConnectTimeout(""), "posthog.timeout"),
-        (TimeoutError(), "posthog.timeout"),
+        (httpx.ReadTimeout(""), "posthog.query_timeout"),
+        (TimeoutError(), "posthog.query_timeout"),
         (OSError("something"), "posthog.connection_broken"),
     ],
 )
 def test_name_certificate_and_silence_are_told_apart(error: Exception, code: str) -> None:
     assert from_exception(error, ASKED, NOW).code == code
+
+
+def test_a_list_that_takes_too_long_is_not_a_heavy_query() -> None:
+    assert from_exception(httpx.ReadTimeout(""), LISTED, NOW).code == "posthog.timeout"
 
 
 @pytest.mark.parametrize(

@@ -30,10 +30,10 @@ WHOLE = answer(f"200 OK\r\nContent-Type: application/json\r\nContent-Length: {le
 PACKED = gzip.compress(BODY)
 
 
-async def ask(host: Host) -> QueryResult:
+async def ask(host: Host, longest: float = 20.0) -> QueryResult:
     time = SimulatedTime()
     limits = Limits.for_cloud(clock=time, sleep=time.sleep)
-    async with PostHogClient(host, 7, SecretStr(KEY), limits, clock=time, sleep=time.sleep, attempts=1) as client:
+    async with PostHogClient(host, 7, SecretStr(KEY), limits, clock=time, sleep=time.sleep, attempts=1, longest_request=longest) as client:
         return await client.query("SELECT 1", name="test")
 
 
@@ -92,6 +92,30 @@ def test_a_server_that_is_not_there_has_its_code(address: str, code: str) -> Non
     with pytest.raises(PostHogError) as failure:
         asyncio.run(ask(normalise_host(address)))
     assert failure.value.code == code
+
+
+def test_a_trickle_of_bytes_cannot_hold_a_place_for_ever() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n")
+        try:
+            while True:
+                writer.write(b" ")
+                await writer.drain()
+                await asyncio.sleep(0.02)
+        except ConnectionError:
+            pass
+        finally:
+            writer.close()
+
+    async def story() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        async with server:
+            await ask(normalise_host(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"), longest=0.3)
+
+    with pytest.raises(PostHogError) as failure:
+        asyncio.run(story())
+    assert failure.value.code == "posthog.query_timeout"
 
 
 def self_signed(folder: Path) -> ssl.SSLContext:
