@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from backtest.events import Path, Window, first_key, outcome_key
 from backtest.language import Cohort, Counted, Did, Hypothesis, Lapse, State, Total, Unit, ValuesOf
@@ -79,6 +79,22 @@ def _plan(unit: Unit, batch: list[Hypothesis], window: Window) -> ReadPlan:
         lapses={read.key: read for one in batch if (read := _lapse(one))},
         cohorts=frozenset(clause.cohort for clause in clauses if isinstance(clause, Cohort)),
     )
+
+
+def plan_new_events(hypotheses: Iterable[Hypothesis], window: Window) -> tuple[ReadPlan, ...]:
+    """The reads of a live sweep: only what happened in the window. Entries are read as events; older ones are in the live state."""
+    plans = []
+    batches = list(hypotheses)
+    for plan in plan_reads(batches, window):
+        entries = [one.entry for one in batches if one.unit == plan.unit and one.entry is not None]
+        columns = dict(plan.columns)
+        for match in entries:
+            for comparison in match.where:
+                _need(columns, comparison.property, match)
+        names = plan.names | {name for match in entries for name in match.events}
+        every = plan.every_event or any(match.any_event for match in entries)
+        plans.append(replace(plan, names=names, every_event=every, columns=columns, firsts={}, lapses={}))
+    return tuple(plans)
 
 
 def _need(columns: dict[Path, frozenset[str] | None], path: Path, match: EventMatch) -> None:

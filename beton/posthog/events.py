@@ -12,12 +12,13 @@ server. No OFFSET anywhere; a slice that times out is halved, never asked again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import orjson
 
+from backtest.durations import DAY
 from backtest.events import Column, EventLog, Path, Presence, event_log
 from backtest.intervals import Codes, Ints, order
 from backtest.plan import ReadPlan
@@ -26,7 +27,7 @@ from backtest.values import PropertyTypes, decode
 from beton.errors import PostHogTooHeavy
 from beton.posthog.client import PostHogClient
 from beton.posthog.firsts import FirstsReader, instants
-from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, raw, since, unit_column
+from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, named, raw, since, unit_column
 from beton.posthog.slices import Sizes, Slice, cut, size_query
 
 Progress = Callable[[int, int], None]
@@ -34,6 +35,19 @@ Progress = Callable[[int, int], None]
 
 OTHER = ""
 """The name of events that are needed only for having happened (any event, sessions) or for a property they carry."""
+
+
+MOST_RECEIPTS = 200
+"""Events per unit that are looked at for receipts; a signal carries the last few before its fire."""
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """One event to show for a fire: its name, instant in microseconds, and id in PostHog."""
+
+    name: str
+    at: int
+    event_id: str
 
 
 @dataclass
@@ -87,6 +101,25 @@ class EventReader:
             asyncio.gather(*(firsts.cohort(cohort) for cohort in sorted(self.plan.cohorts))),
         )
         return self._log(found, ever, seeds, before, dict(zip(sorted(self.plan.cohorts), cohorts, strict=True)))
+
+    async def read_new(self) -> EventLog:
+        """Condition events of the plan's window alone: the steady state of the live sweep, one query where the window is short."""
+        start, end = self.plan.window.start, self.plan.window.end
+        pieces = [Slice(start, end)] if end - start <= DAY else cut(await self.sizes(), start, end)
+        return self._log(await self._slices(pieces, None, None), {}, {}, {}, {})
+
+    async def receipts(self, units: Sequence[str], names: Sequence[str] | None) -> dict[str, list[Receipt]]:
+        """The latest events of some units in the plan's window, oldest first: name, microseconds, event id; no properties."""
+        query = Query()
+        which = "" if names is None else f" AND {named(query, names)}"
+        text = (
+            f"SELECT u, arraySlice(arraySort(groupUniqArray(tuple(us, event, id))), -{MOST_RECEIPTS}) FROM ("
+            f"SELECT {self.unit} AS u, {since(0)} AS us, event, toString(uuid) AS id FROM events "
+            f"WHERE {between(self.plan.window.start, self.plan.window.end)} AND {self.unit} IN {query.of(list(units))}{which}) "
+            f"GROUP BY u LIMIT {ROWS}"
+        )
+        result = await self.client.query(text, query.values, name="receipts of new signals")
+        return {unit: [Receipt(name, at, event_id) for at, name, event_id in found] for unit, found in result.rows}
 
     # --- the main pass -----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,12 @@
+"""The jobs of Beton, in the order of its loop: read this package first.
+
+workplace      what every job needs: settings, store, clock, and a polite client per connection
+connecting     a PostHog project: check it, keep it
+observing      its taxonomy: names, types, volumes
+backtesting    hypotheses on its last 90 days
+proposing      hypotheses that nobody has written yet
+deciding       a person's yes or no
+sweeping       live: what has happened since, as signals
+delivering     signals on their way
+schedules      all of it as durable jobs
+"""

@@ -1,0 +1,50 @@
+"""A PostHog project: checked before anything is kept."""
+
+from __future__ import annotations
+
+from pydantic import SecretStr
+
+from beton.errors import PostHogDenied, PostHogError
+from beton.posthog.connection import ConnectionReport, check_connection
+from beton.posthog.hosts import normalise_host
+from beton.store import connections
+from beton.store.records import Connection
+from beton.work.workplace import Workplace, limits_for
+
+
+async def check(place: Workplace, host: str, project_id: str, api_key: SecretStr, share: float) -> ConnectionReport:
+    """Try host, key and every scope; nothing is written."""
+    where = normalise_host(host, allow_insecure=place.settings.allow_insecure_hosts)
+    return await check_connection(where, project_id, api_key, limits_for(where.cloud, share, place.clock), clock=place.clock)
+
+
+async def connect(place: Workplace, *, name: str, host: str, project_id: str, api_key: SecretStr, share: float, actor: str) -> Connection:
+    """Keep a project that answers; the first failing check is raised, and then nothing is kept."""
+    report = await check(place, host, project_id, api_key, share)
+    if not report.ok:
+        raise failure_of(report)
+    where = normalise_host(host, allow_insecure=place.settings.allow_insecure_hosts)
+    number = str(report.project.id) if report.project and project_id == "@current" else project_id
+    with place.store.transaction() as tx:
+        kept = connections.add(
+            tx, name=name, host=str(where), project_id=number, api_key=api_key.get_secret_value(), actor=actor, share=share,
+            timezone=report.project.timezone if report.project else "UTC",
+        )  # fmt: skip
+        return connections.checked(tx, kept.id, "working")
+
+
+async def recheck(place: Workplace, connection: Connection) -> ConnectionReport:
+    """Check a kept connection again and remember how it went."""
+    with place.store.reading() as tx:
+        key = SecretStr(connections.api_key(tx, connection.id))
+    report = await check(place, connection.host, connection.project_id, key, connection.share)
+    problem = None if report.ok else str(failure_of(report))
+    with place.store.transaction() as tx:
+        connections.checked(tx, connection.id, "working" if report.ok else "failing", problem=problem)
+    return report
+
+
+def failure_of(report: ConnectionReport) -> PostHogError:
+    """The first failed check that matters, as the error that it is."""
+    first = next(check for check in report.failures if check.required)
+    return PostHogDenied(first.sentence, code=first.code, fix=first.fix)

@@ -1,0 +1,94 @@
+"""A person's decision, and the resource that they decide on: the same fields for API, command line and pages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from backtest.verdict import Verdict, judge
+from beton.lifecycle import Action
+from beton.store import backtests, hypotheses
+from beton.store.records import Backtest, Hypothesis
+from beton.work.workplace import Workplace, instant, microseconds
+
+
+@dataclass(frozen=True)
+class Resource:
+    """A hypothesis with its newest numbers and the bar's verdict on them."""
+
+    hypothesis: Hypothesis
+    backtest: Backtest | None
+    verdict: Verdict | None
+
+    def to_json(self) -> dict[str, Any]:
+        """The published fields, and more beside them."""
+        one = self.hypothesis
+        return {
+            "hypothesis_id": one.id,
+            "hypothesis": one.sentence,
+            "backtest": None if self.backtest is None else self.backtest.result | {"as_of": self.backtest.as_of.isoformat().replace("+00:00", "Z")},
+            "status": one.status.value,
+            "name": one.name,
+            "definition": one.definition,
+            "version": one.version,
+            "row_version": one.row_version,
+            "verdict": None if self.verdict is None else self.verdict.to_json(),
+            "source": one.source,
+            "fired": one.fired_count,
+        }
+
+
+def resources(place: Workplace, found: list[Hypothesis]) -> list[Resource]:
+    """The newest numbers of each, judged by the present bar."""
+    with place.store.reading() as tx:
+        newest = backtests.latest(tx, [one.id for one in found])
+    return [_resource(place, one, newest.get(one.id)) for one in found]
+
+
+def resource(place: Workplace, hypothesis_id: str) -> Resource:
+    """One hypothesis as people see it."""
+    with place.store.reading() as tx:
+        found = hypotheses.get(tx, hypothesis_id)
+    return resources(place, [found])[0]
+
+
+def _resource(place: Workplace, one: Hypothesis, newest: Backtest | None) -> Resource:
+    """Numbers of an earlier version say nothing about this one."""
+    if newest is None or newest.hypothesis_version != one.version:
+        return Resource(one, None, None)
+    return Resource(one, newest, judge(newest.result, place.bar, selected=one.selected))
+
+
+def decide(
+    place: Workplace,
+    hypothesis_id: str,
+    action: Action,
+    *,
+    actor: str,
+    expected_row_version: int | None = None,
+    reason: str | None = None,
+    override_reason: str | None = None,
+) -> Resource:
+    """Approve, reject with a reason, pause, resume, retire or reopen, as the lifecycle allows.
+
+    Without `expected_row_version` the decision is about whatever is there now (the command line shows and decides in one breath). Approval
+    freezes S0: what counts as new is measured from the backtest that the person has seen.
+    """
+    seen = resource(place, hypothesis_id)
+    live_from = None
+    if action is Action.APPROVE and seen.backtest is not None:
+        start = microseconds(seen.backtest.as_of) - round(seen.backtest.window_days * 86_400_000_000)
+        live_from = instant(start)
+    with place.store.transaction() as tx:
+        hypotheses.decide(
+            tx,
+            hypothesis_id,
+            action,
+            expected_row_version=seen.hypothesis.row_version if expected_row_version is None else expected_row_version,
+            actor=actor,
+            reason=reason,
+            override_reason=override_reason,
+            clears=seen.verdict.clears if seen.verdict else None,
+            live_from=live_from,
+        )
+    return resource(place, hypothesis_id)

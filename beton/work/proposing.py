@@ -1,0 +1,78 @@
+"""Hypotheses that nobody has written yet: searched for in one read of the project, kept as proposals with the numbers they were found by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agent.search import Found, Question, conditions, search
+from backtest import Window, plan_reads
+from backtest.sentence import sentence, short_title
+from backtest.verdict import judge
+from beton.errors import BadInput
+from beton.store import backtests, hypotheses, runs
+from beton.store.records import Connection, Hypothesis, NewBacktest, NewHypothesis, RunStatus
+from beton.work.backtesting import Progress, read_log
+from beton.work.workplace import Workplace, instant
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What was found and kept; those known from earlier keep their status and get the new numbers."""
+
+    kept: tuple[Hypothesis, ...]
+    found: Found
+    events: int
+
+
+async def propose(
+    place: Workplace, connection: Connection, question: Question, window: Window, *, most: int = 10, progress: Progress = lambda *_: None
+) -> Proposed:
+    """Search the connection's window for behaviour that precedes the outcome."""
+    taxonomy = place.taxonomy(connection)
+    singles = conditions(question, taxonomy, window)
+    if not singles:
+        raise BadInput("No event of this project is used widely enough to search.", fix="Check the taxonomy: beton taxonomy NAME")
+    async with place.client(connection) as client:
+        (plan,) = plan_reads(singles, window)
+        log = await read_log(client, plan, taxonomy, progress)
+    found = search(question, singles, log, most=most, progress=lambda done, total, what: progress(f"Trying {what}", done, total))
+    return Proposed(tuple(keep(place, connection, found, window)), found, len(log.at))
+
+
+def keep(place: Workplace, connection: Connection, found: Found, window: Window) -> list[Hypothesis]:
+    """Write the finds down with their numbers, in one transaction."""
+    with place.store.transaction() as tx:
+        run = runs.queue(tx, "propose", connection_id=connection.id, request={"window_days": (window.end - window.start) / 86_400_000_000})
+        runs.begin(tx, run.id)
+        kept = []
+        for proposal in found.proposals:
+            one = proposal.hypothesis
+            new = NewHypothesis(
+                connection_id=connection.id,
+                name=one.name or short_title(one),
+                fingerprint=one.fingerprint,
+                definition=one.canonical().to_json(),
+                sentence=sentence(one),
+                type=one.outcome.goal.value,
+                source="search",
+                selected=True,
+            )
+            row, _ = hypotheses.add(tx, new, actor="search")
+            kept.append(row)
+        verdicts = [judge(one.backtest, place.bar, selected=True) for one in found.proposals]
+        results = [
+            NewBacktest(
+                hypothesis_id=row.id,
+                hypothesis_version=row.version,
+                run_id=run.id,
+                as_of=instant(window.end),
+                window_days=proposal.backtest["window_days"],
+                fingerprint=row.fingerprint,
+                result=proposal.backtest,
+                clears=verdict.clears,
+            )
+            for row, proposal, verdict in zip(kept, found.proposals, verdicts, strict=True)
+        ]
+        backtests.record(tx, results)
+        runs.finish(tx, run.id, RunStatus.DONE, counts={"tried": found.tried, "proposed": len(kept)} | place.reading.to_json())
+    return kept

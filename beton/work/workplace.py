@@ -1,0 +1,109 @@
+"""What every job needs, made once and handed down: no job reaches for a global."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from pydantic import SecretStr
+
+from backtest.taxonomy import Taxonomy
+from backtest.values import PropertyTypes
+from backtest.verdict import Bar
+from beton.errors import BadInput
+from beton.posthog.client import PostHogClient, RequestRecord
+from beton.posthog.hosts import normalise_host
+from beton.posthog.ledger import Spent
+from beton.posthog.limits import Limits
+from beton.settings import Settings
+from beton.store import connections, taxonomies
+from beton.store.ledger import RequestLedger
+from beton.store.records import Connection
+from beton.store.store import Store
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Reading:
+    """What a job has asked of PostHog so far."""
+
+    requests: int = 0
+    queries: int = 0
+    received: int = 0
+    read: int = 0
+
+    def note(self, record: RequestRecord) -> None:
+        """Count one request."""
+        self.requests += 1
+        self.queries += record.surface == "query"
+        self.received += record.received
+        self.read += record.read or 0
+
+    def to_json(self) -> dict[str, int]:
+        """For run records and `--json`."""
+        return {"requests": self.requests, "queries": self.queries, "bytes_received": self.received, "bytes_read": self.read}
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Settings, store and clock of this process."""
+
+    settings: Settings
+    store: Store
+    clock: Callable[[], datetime]
+    reading: Reading = field(default_factory=Reading)
+
+    @property
+    def bar(self) -> Bar:
+        """The workspace's bar."""
+        own = self.settings.bar
+        return Bar(own.max_q, own.min_lift_low, own.min_fires, own.min_true_positives, own.min_recall, own.min_precision)
+
+    def connection(self, name: str) -> Connection:
+        """The connection with this name or id."""
+        with self.store.reading() as tx:
+            return connections.get(tx, name)
+
+    @asynccontextmanager
+    async def client(self, connection: Connection) -> AsyncGenerator[PostHogClient]:
+        """A client that shares one budget with every other process through the store."""
+        with self.store.reading() as tx:
+            key = connections.api_key(tx, connection.id)
+        host = normalise_host(connection.host, allow_insecure=self.settings.allow_insecure_hosts)
+        limits = limits_for(host.cloud, connection.share, self.clock, RequestLedger(self.store, connection.id, Spent))
+        async with PostHogClient(host, connection.project_id, SecretStr(key), limits, clock=self.clock, on_request=self.reading.note) as client:
+            yield client
+
+    def taxonomy(self, connection: Connection) -> Taxonomy:
+        """The latest snapshot; `BadInput` when there is none yet."""
+        with self.store.reading() as tx:
+            snapshot = taxonomies.latest(tx, connection.id)
+        if snapshot is None:
+            raise BadInput(
+                f"The taxonomy of {connection.name} has not been read yet.", code="taxonomy.missing", fix=f"Run: beton taxonomy {connection.name}"
+            )
+        return Taxonomy.model_validate(snapshot.content)
+
+
+def limits_for(cloud: bool, share: float, clock: Callable[[], datetime], ledger: RequestLedger[Spent] | None = None) -> Limits:
+    """PostHog Cloud's limits, or the tighter ones of a self-hosted server."""
+    make = Limits.for_cloud if cloud else Limits.for_self_hosted
+    return make(share, clock=clock, ledger=ledger)
+
+
+def property_types(taxonomy: Taxonomy) -> PropertyTypes:
+    """Event property types as the engine wants them."""
+    return {one.name: one.type for one in taxonomy.properties if one.kind == "event"}
+
+
+def microseconds(at: datetime) -> int:
+    """Exact, where `timestamp()` would round."""
+    return (at.astimezone(UTC) - EPOCH) // timedelta(microseconds=1)
+
+
+def instant(at: int) -> datetime:
+    """The way back."""
+    return EPOCH + timedelta(microseconds=at)
