@@ -26,19 +26,20 @@ RESPONSE_HEAD = 2048
 WAITING = (str(DeliveryStatus.PENDING), str(DeliveryStatus.FAILED))
 
 
-def claim(tx: Transaction, *, limit: int, lease: timedelta) -> list[Claim]:
-    """Lease up to `limit` due deliveries of enabled routes to the caller, oldest due first. No delivery is leased to two workers at once."""
+def due_routes(tx: Transaction) -> list[str]:
+    """Ids of the enabled routes that have due deliveries, the longest waiting first."""
+    waiting_since = sa.func.min(col(DeliveryRow.next_attempt_at))
+    query = sa.select(col(DeliveryRow.route_id)).join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id)).where(*_due(tx))
+    return list(tx.session.execute(query.group_by(col(DeliveryRow.route_id)).order_by(waiting_since, col(DeliveryRow.route_id))).scalars())
+
+
+def claim(tx: Transaction, *, limit: int, lease: timedelta, route_id: str | None = None) -> list[Claim]:
+    """Lease up to `limit` due deliveries of enabled routes (or of the one named), oldest due first. Nothing is leased to two workers at once."""
     due = (
         sa.select(DeliveryRow, SignalRow)
         .join(SignalRow, col(SignalRow.id) == col(DeliveryRow.signal_id))
         .join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id))
-        .where(
-            col(DeliveryRow.workspace_id) == tx.workspace_id,
-            col(DeliveryRow.status).in_(WAITING),
-            col(DeliveryRow.next_attempt_at) <= tx.now,
-            sa.or_(col(DeliveryRow.leased_until).is_(None), col(DeliveryRow.leased_until) <= tx.now),
-            col(RouteRow.enabled),
-        )
+        .where(*_due(tx), *(() if route_id is None else (col(DeliveryRow.route_id) == route_id,)))
         .order_by(col(DeliveryRow.next_attempt_at), col(DeliveryRow.id))
         .limit(limit)
         .with_for_update(of=DeliveryRow, skip_locked=True)  # SQLite ignores it: there the transaction has the write lock already
@@ -73,10 +74,10 @@ def settle(tx: Transaction, delivery_id: str, lease: str, outcome: AttemptOutcom
     row.attempts += 1
     row.lease = row.leased_until = None
     row.last_error = error
-    # A hypothesis paused while its delivery was on the way: what failed now stays put, what arrived has arrived.
-    held = row.status == str(DeliveryStatus.PAUSED) and outcome.status is DeliveryStatus.FAILED
-    row.status = str(DeliveryStatus.PAUSED if held else outcome.status)
-    row.next_attempt_at = outcome.next_attempt_at if outcome.status is DeliveryStatus.FAILED else None
+    # Its hypothesis may have been paused or retired while it was on the way: what failed stays put then, what arrived has arrived.
+    stays = row.status not in WAITING and outcome.status is DeliveryStatus.FAILED
+    row.status = row.status if stays else str(outcome.status)
+    row.next_attempt_at = outcome.next_attempt_at if outcome.status is DeliveryStatus.FAILED and not stays else None
     row.delivered_at = tx.now if outcome.status is DeliveryStatus.DELIVERED else None
     tx.session.flush()
     return to_value(row)
@@ -116,6 +117,11 @@ def hold(tx: Transaction, hypothesis_id: str) -> int:
 def release(tx: Transaction, hypothesis_id: str) -> int:
     """Let the held deliveries of a hypothesis go."""
     return _switch(tx, hypothesis_id, (str(DeliveryStatus.PAUSED),), DeliveryStatus.PENDING, tx.now)
+
+
+def give_up(tx: Transaction, hypothesis_id: str, why: str) -> int:
+    """Give up what is waiting or held of a hypothesis: its definition is no longer the one that was approved."""
+    return _switch(tx, hypothesis_id, (*WAITING, str(DeliveryStatus.PAUSED)), DeliveryStatus.DEAD, None, last_error=why)
 
 
 def get(tx: Transaction, delivery_id: str) -> Delivery:
@@ -161,12 +167,22 @@ def signal_value(row: SignalRow) -> Signal:
     return Signal.model_validate(row.model_dump(exclude={"unit_key"}))
 
 
-def _switch(tx: Transaction, hypothesis_id: str, present: tuple[str, ...], status: DeliveryStatus, due: Any) -> int:
+def _due(tx: Transaction) -> tuple[sa.ColumnElement[bool], ...]:
+    return (
+        col(DeliveryRow.workspace_id) == tx.workspace_id,
+        col(DeliveryRow.status).in_(WAITING),
+        col(DeliveryRow.next_attempt_at) <= tx.now,
+        sa.or_(col(DeliveryRow.leased_until).is_(None), col(DeliveryRow.leased_until) <= tx.now),
+        col(RouteRow.enabled).is_(True),
+    )
+
+
+def _switch(tx: Transaction, hypothesis_id: str, present: tuple[str, ...], status: DeliveryStatus, due: Any, **more: Any) -> int:
     signals = sa.select(col(SignalRow.id)).where(col(SignalRow.hypothesis_id) == hypothesis_id)
     statement = (
         sa.update(DeliveryRow)
         .where(col(DeliveryRow.signal_id).in_(signals), col(DeliveryRow.status).in_(present), col(DeliveryRow.workspace_id) == tx.workspace_id)
-        .values(status=str(status), next_attempt_at=due)
+        .values(status=str(status), next_attempt_at=due, **more)
     )
     return _changed(tx, statement)
 

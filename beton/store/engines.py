@@ -6,6 +6,8 @@ transactions are deferred: under WAL they neither wait nor are waited for. Postg
 """
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import OperationalError
+
+from beton.errors import StoreError
 
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for another. The longest writer is one tick of the sweep."""
@@ -45,6 +50,15 @@ def database_url(url: str) -> URL:
     parsed = make_url(url)
     backend = "postgresql" if parsed.get_backend_name() == "postgres" else parsed.get_backend_name()
     return parsed.set(drivername="postgresql+psycopg" if backend == "postgresql" else backend)
+
+
+@contextmanager
+def reached() -> Generator[None]:
+    """Turns the driver's ways of saying that the database is away, locked or full into a `StoreError`."""
+    try:
+        yield
+    except OperationalError as error:
+        raise StoreError(f"The database did not answer: {error.orig}", code="store.unavailable") from error
 
 
 def writing(engine: sa.Engine) -> sa.Engine:

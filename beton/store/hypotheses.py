@@ -15,11 +15,11 @@ from beton.errors import BadInput, Conflict, NotFound, StaleVersion
 from beton.lifecycle import Action, Status, check_approval, move
 from beton.store import audit
 from beton.store.columns import new_id
-from beton.store.deliveries import hold, release
+from beton.store.deliveries import give_up, hold, release
 from beton.store.paging import page
-from beton.store.records import Hypothesis, NewHypothesis, Page
+from beton.store.records import Hypothesis, HypothesisVersion, NewHypothesis, Page
 from beton.store.store import Transaction
-from beton.store.tables import HypothesisRow
+from beton.store.tables import HypothesisRow, HypothesisVersionRow
 
 _TABLE = "hypothesis"
 
@@ -43,6 +43,7 @@ def add(tx: Transaction, new: NewHypothesis, *, actor: str) -> tuple[Hypothesis,
     )
     row = tx.session.execute(query).scalars().one()
     if fresh:
+        _write_version(tx, row)
         audit.write(tx, actor, "hypothesis.add", _TABLE, row.id, after={"status": row.status, "sentence": row.sentence})
     return _value(row), bool(fresh)
 
@@ -90,12 +91,14 @@ def decide(
     clears: bool | None = None,
     snoozed_until: datetime | None = None,
     live_from: datetime | None = None,
+    backtest_id: str | None = None,
 ) -> Hypothesis:
     """Do what a person decided, and write it into the audit log.
 
-    `clears` is the bar's verdict on the numbers that the person has seen. `live_from` is S0, frozen at approval; without it fires count from
-    now on. Raises `StaleVersion` when somebody else was first, `IllegalTransition` when the table has no such step, `Conflict` for an
-    approval below the bar without `override_reason`, `BadInput` when a rejection has no reason or a snooze no date.
+    `clears` is the bar's verdict on the numbers that the person has seen, `backtest_id` the result that has them. `live_from` is S0, frozen
+    at approval; without it fires count from now on. Raises `StaleVersion` when somebody else was first, `IllegalTransition` when the table
+    has no such step, `Conflict` for an approval below the bar without `override_reason`, `BadInput` when a rejection has no reason or a
+    snooze no date.
     """
     row = _row(tx, hypothesis_id)
     _check_version(row, expected_row_version)
@@ -105,10 +108,12 @@ def decide(
     changes = _consequences(tx, action, reason, override_reason, clears, snoozed_until, live_from)
     before = {"status": row.status, "row_version": row.row_version}
     _update(tx, row, expected_row_version, {"status": str(status), "decided_by": actor, "decided_at": tx.now, **changes})
-    if action in {Action.PAUSE, Action.RETIRE}:
-        hold(tx, hypothesis_id)
-    elif action in {Action.RESUME, Action.APPROVE}:
-        release(tx, hypothesis_id)
+    _tell_deliveries(tx, hypothesis_id, action)
+    if action is Action.APPROVE:
+        approved = sa.update(HypothesisVersionRow).where(
+            col(HypothesisVersionRow.hypothesis_id) == row.id, col(HypothesisVersionRow.version) == row.version
+        )
+        tx.session.execute(approved.values(backtest_id=backtest_id))
     after = {"status": str(status), "row_version": row.row_version, "reason": reason, "override_reason": row.override_reason, "clears": clears}
     audit.write(tx, actor, f"hypothesis.{action}", _TABLE, row.id, before=before, after=after)
     return _value(row)
@@ -133,9 +138,19 @@ def revise(
     changes = {"definition": definition, "fingerprint": fingerprint, "sentence": sentence, "version": row.version + 1, "selected": True}
     nothing_decided = {"override_reason": None, "rejected_reason": None, "snoozed_until": None, "live_from": None, "live_since": None}
     _update(tx, row, expected_row_version, {"status": str(status), **changes, **nothing_decided})
+    _write_version(tx, row)
+    give_up(tx, hypothesis_id, "The hypothesis was revised before this was sent.")
     after = {"status": row.status, "version": row.version, "fingerprint": row.fingerprint, "sentence": row.sentence}
     audit.write(tx, actor, "hypothesis.revise", _TABLE, row.id, before=before, after=after)
     return _value(row)
+
+
+def version(tx: Transaction, hypothesis_id: str, number: int) -> HypothesisVersion:
+    """What a version said, and on which result it was approved."""
+    row = tx.session.get(HypothesisVersionRow, (hypothesis_id, number))
+    if row is None or row.workspace_id != tx.workspace_id:
+        raise NotFound(f"There is no version {number} of the hypothesis {hypothesis_id}.")
+    return HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"}))
 
 
 def wake_due(tx: Transaction, *, actor: str = "beton") -> list[Hypothesis]:
@@ -175,6 +190,21 @@ def _consequences(
             return {"snoozed_until": None}
         case _:
             return {}
+
+
+def _tell_deliveries(tx: Transaction, hypothesis_id: str, action: Action) -> None:
+    """What a decision means for signals that have not left yet."""
+    if action is Action.PAUSE:
+        hold(tx, hypothesis_id)
+    elif action is Action.RESUME:
+        release(tx, hypothesis_id)
+    elif action is Action.RETIRE:
+        give_up(tx, hypothesis_id, "The hypothesis was retired before this was sent.")
+
+
+def _write_version(tx: Transaction, row: HypothesisRow) -> None:
+    kept = row.model_dump(include={"version", "workspace_id", "fingerprint", "definition", "sentence"})
+    tx.insert_new(HypothesisVersionRow, [kept | {"hypothesis_id": row.id, "created_at": tx.now}])
 
 
 def _wanted(tx: Transaction, connection_id: str | None, statuses: Collection[Status]) -> Any:

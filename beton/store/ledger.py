@@ -21,9 +21,9 @@ S = TypeVar("S")
 
 
 class RequestLedger(Generic[S]):
-    """One book per connection. `spent_as` makes the answer of `spent` from the requests sent and the bytes read."""
+    """One book per connection. `spent_as` makes the answer of `spent`: of the requests sent, the bytes read, and the oldest request's instant."""
 
-    def __init__(self, store: Store, connection_id: str, spent_as: Callable[[int, int], S]) -> None:
+    def __init__(self, store: Store, connection_id: str, spent_as: Callable[[int, int, datetime | None], S]) -> None:
         self._store = store
         self._connection_id = connection_id
         self._spent_as = spent_as
@@ -53,16 +53,17 @@ class RequestLedger(Generic[S]):
             mine = col(RequestLedgerRow.connection_id) == self._connection_id
             tx.session.execute(sa.delete(RequestLedgerRow).where(mine, col(RequestLedgerRow.at) <= at - KEPT))
 
-    def _spent(self, surface: str, since: datetime) -> tuple[int, int]:
+    def _spent(self, surface: str, since: datetime) -> tuple[int, int, datetime | None]:
         totals = (sa.func.coalesce(sa.func.sum(column), 0) for column in (col(RequestLedgerRow.requests), col(RequestLedgerRow.read)))
-        query = sa.select(*totals).where(
+        oldest = sa.func.min(sa.case((col(RequestLedgerRow.requests) > 0, col(RequestLedgerRow.at))))
+        query = sa.select(*totals, oldest).where(
             col(RequestLedgerRow.connection_id) == self._connection_id,
             col(RequestLedgerRow.surface) == surface,
             col(RequestLedgerRow.at) > since,
         )
         with self._store.reading() as tx:
             sums = tx.session.execute(query).one()
-        return int(sums[0]), int(sums[1])
+        return int(sums[0]), int(sums[1]), sums[2]
 
     def _acquire(self, surface: str, holder: str, at: datetime, until: datetime, limit: int) -> bool:
         with self._store.transaction() as tx:

@@ -10,7 +10,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from beton.errors import StoreError
-from beton.store.engines import writing
+from beton.store.engines import reached, writing
 
 LOCK = 0x6265746F6E  # "beton": any number, the same in every process
 
@@ -37,13 +37,13 @@ def downgrade(engine: sa.Engine, revision: str) -> None:
 
 def check(engine: sa.Engine) -> None:
     """Refuse a database whose tables differ from the models; for tests and for `doctor`."""
-    with engine.connect() as connection:
+    with reached(), engine.connect() as connection:
         command.check(configuration(connection))
 
 
 def revisions(engine: sa.Engine) -> tuple[str | None, str | None]:
     """The schema the database has and the one this version wants: equal when ready."""
-    with engine.connect() as connection:
+    with reached(), engine.connect() as connection:
         present = MigrationContext.configure(connection).get_current_revision()
     return present, ScriptDirectory.from_config(configuration()).get_current_head()
 
@@ -62,7 +62,7 @@ def require_current(engine: sa.Engine) -> None:
 @contextmanager
 def _alone(engine: sa.Engine) -> Generator[sa.Connection]:
     """One connection in one transaction, and nobody else migrating: SQLite by its write lock, PostgreSQL by an advisory one."""
-    with writing(engine).begin() as connection:
+    with reached(), writing(engine).begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": LOCK})
         yield connection

@@ -121,6 +121,18 @@ class Hypothesis(Value):
     updated_at: datetime
 
 
+class HypothesisVersion(Value):
+    """What one version said. `backtest_id` is the result on which it was approved: the promise that its signals carry."""
+
+    hypothesis_id: str
+    version: int
+    fingerprint: str
+    definition: dict[str, Any]
+    sentence: str
+    backtest_id: str | None
+    created_at: datetime
+
+
 class NewBacktest(Value):
     """A result to be kept. `result` holds the published numbers, and no unit's id."""
 
@@ -170,6 +182,8 @@ class Route(Value):
     kind: RouteKind
     address: str
     enabled: bool
+    problem: str | None
+    """Why it was switched off, where the receiver was the reason."""
     created_at: datetime
     updated_at: datetime
 
@@ -179,6 +193,9 @@ class Destination(Value):
 
     url: str = Field(repr=False)
     secret: str = Field(repr=False)
+    headers: tuple[tuple[str, str], ...] = Field(default=(), repr=False)
+    """Names and values of the operator's own headers, such as an Authorization that the receiver asks for."""
+    allow_insecure: bool = False
 
 
 class DeliveryAttempt(Value):

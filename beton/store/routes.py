@@ -59,11 +59,12 @@ def destination(tx: Transaction, name_or_id: str) -> Destination:
     return Destination(**json.loads(tx.sealer.open(row.destination_sealed, tx.place(_TABLE, row.id, _SEALED))))
 
 
-def switch(tx: Transaction, name_or_id: str, *, enabled: bool, actor: str) -> Route:
-    """Let a route take signals, or not. Deliveries wait while it is off."""
+def switch(tx: Transaction, name_or_id: str, *, enabled: bool, actor: str, problem: str | None = None) -> Route:
+    """Let a route take signals, or not. Deliveries wait while it is off. `problem` says why, where its receiver is the reason."""
     row = _row(tx, name_or_id)
-    audit.write(tx, actor, "route.switch", _TABLE, row.id, before={"enabled": row.enabled}, after={"enabled": enabled})
-    row.enabled, row.updated_at = enabled, tx.now
+    after = {"enabled": enabled, "problem": problem}
+    audit.write(tx, actor, "route.switch", _TABLE, row.id, before={"enabled": row.enabled, "problem": row.problem}, after=after)
+    row.enabled, row.problem, row.updated_at = enabled, None if enabled else problem, tx.now
     return _value(row)
 
 

@@ -19,12 +19,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from beton.errors import StoreError
 from beton.settings import Settings
-from beton.store.engines import open_engine, reading, writing
+from beton.store.engines import open_engine, reached, reading, writing
 from beton.store.migrate import migrate, require_current
 from beton.store.sealing import Place, Sealer
 from beton.store.tables import WorkspaceRow
@@ -98,11 +96,8 @@ class Store:
 
     @contextmanager
     def _begin(self, engine: sa.Engine) -> Generator[Session]:
-        try:
-            with Session(engine, expire_on_commit=False) as session, session.begin():
-                yield session
-        except OperationalError as error:
-            raise StoreError(f"The database did not answer: {error.orig}", code="store.unavailable") from error
+        with reached(), Session(engine, expire_on_commit=False) as session, session.begin():
+            yield session
 
     def _hash_key(self, session: Session | None = None) -> bytes:
         """The workspace's key for unit hashes; the workspace itself is made on first use."""
@@ -130,9 +125,10 @@ class Store:
 
 def open_store(settings: Settings, clock: Callable[[], datetime], *, upgrade: bool = True) -> Store:
     """The store that the settings describe, with the schema brought up to date (or, without `upgrade`, checked)."""
+    sealer = Sealer(settings.key_ring())  # before anything is touched: without a key there is no store
     engine = open_engine(settings.effective_database_url)
     if upgrade:
         migrate(engine)
     else:
         require_current(engine)
-    return Store(engine, Sealer(settings.key_ring()), clock)
+    return Store(engine, sealer, clock)

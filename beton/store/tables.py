@@ -107,6 +107,20 @@ class HypothesisRow(Row, table=True):
     updated_at: datetime = moment()
 
 
+class HypothesisVersionRow(Row, table=True):
+    """What each version said, and the result on which a person approved it: signals refer to this long after a revision."""
+
+    __tablename__ = "hypothesis_version"
+    hypothesis_id: str = belongs_to("hypothesis", key=True)
+    version: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    workspace_id: str = belongs_to("workspace", index=False)
+    fingerprint: str
+    definition: dict[str, Any] = document()
+    sentence: str
+    backtest_id: str | None = Field(default=None, foreign_key="backtest.id")
+    created_at: datetime = moment()
+
+
 class RunRow(Row, table=True):
     __tablename__ = "run"
     __table_args__ = (
@@ -231,6 +245,7 @@ class RouteRow(Row, table=True):
     destination_sealed: str
     address: str
     enabled: bool = True
+    problem: str | None = None
     created_at: datetime = moment()
     updated_at: datetime = moment()
 

@@ -127,6 +127,11 @@ def test_a_revision_is_a_new_version_without_approval(store: Store, connection: 
     version_two = revised(store, decide(store, live, Action.PAUSE), "f2")
     assert (version_two.version, version_two.status, version_two.selected) == (2, Status.PROPOSED, True)
     assert (version_two.live_from, version_two.override_reason) == (None, None)
+    with store.reading() as tx:
+        said = [hypotheses.version(tx, live.id, number).sentence for number in (1, 2)]
+        with pytest.raises(NotFound):
+            hypotheses.version(tx, live.id, 3)
+    assert said == ["Invites somebody within 7 days.", "Invites two."]
 
 
 def test_a_revision_into_another_hypothesis_is_refused(store: Store, connection: Connection) -> None:

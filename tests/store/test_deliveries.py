@@ -7,7 +7,7 @@ from beton.errors import Conflict
 from beton.lifecycle import Action
 from beton.signals import AttemptOutcome, Claim, DeliveryStatus
 from beton.store import deliveries, hypotheses, routes, signals
-from beton.store.records import Connection, Hypothesis, Route
+from beton.store.records import Connection, Destination, Hypothesis, Route
 from beton.store.store import Store
 from tests.conftest import Clock
 from tests.store.steps import approved, decide, finding
@@ -106,6 +106,33 @@ def test_a_paused_hypothesis_sends_nothing_until_it_is_resumed(store: Store, hyp
         current = hypotheses.get(tx, paused.id)
     decide(store, current, Action.RESUME)
     assert len(claim(store)) == 30
+
+
+def test_what_waits_is_given_up_when_its_hypothesis_is_retired_or_revised(store: Store, hypothesis: Hypothesis) -> None:
+    under_way = claim(store, limit=1)[0]
+    decide(store, hypothesis, Action.RETIRE)
+    assert claim(store) == []
+    failed = AttemptOutcome(status=DeliveryStatus.FAILED, next_attempt_at=under_way.leased_until)
+    assert settle(store, under_way, failed) is DeliveryStatus.DEAD
+    with store.reading() as tx:
+        dead = deliveries.listing(tx, status=DeliveryStatus.DEAD, limit=100).data
+        current = hypotheses.get(tx, hypothesis.id)
+    assert len(dead) == 30
+    assert any(delivery.last_error == "The hypothesis was retired before this was sent." for delivery in dead)
+    decide(store, decide(store, current, Action.REOPEN), Action.APPROVE, clears=True)
+    assert claim(store) == [], "what a retired hypothesis had to say is old by now"
+
+
+def test_routes_are_served_the_longest_waiting_first(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    clock.advance(timedelta(seconds=1))
+    with store.transaction() as tx:
+        chat = routes.add(tx, name="chat", destination=Destination(url="https://chat.example/1", secret="whsec_x"), actor="ada")
+        signals.record(tx, hypothesis.id, 1, [finding("late", clock.now)])
+        assert deliveries.due_routes(tx) == [route.id, chat.id]
+        assert len(deliveries.claim(tx, limit=99, lease=LEASE, route_id=chat.id)) == 1
+        assert deliveries.due_routes(tx) == [route.id]
+        off = routes.switch(tx, route.id, enabled=False, actor="beton", problem="The receiver answered 410.")
+        assert (off.problem, deliveries.due_routes(tx)) == ("The receiver answered 410.", [])
 
 
 def test_deliveries_wait_while_their_route_is_off(store: Store, hypothesis: Hypothesis, route: Route) -> None:

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from beton.store.ledger import RequestLedger
@@ -12,6 +12,7 @@ from tests.conftest import Clock
 class Used(NamedTuple):
     requests: int
     read: int
+    oldest: datetime | None
 
 
 def test_what_one_process_sends_the_others_see(store: Store, connection: Connection, clock: Clock) -> None:
@@ -20,12 +21,13 @@ def test_what_one_process_sends_the_others_see(store: Store, connection: Connect
 
     async def story() -> list[Used]:
         await one.record("query", clock.now, requests=1)
-        await one.record("query", clock.now + timedelta(seconds=5), read=9_000_000_000)
+        await one.record("query", clock.now - timedelta(seconds=0.5), read=1)
+        await one.record("query", clock.now + timedelta(seconds=5), read=8_999_999_999)
         await other.record("list", clock.now, requests=1)
         later = clock.now + timedelta(seconds=5)
         return [await other.spent("query", start), await other.spent("list", start), await other.spent("query", later)]
 
-    assert asyncio.run(story()) == [Used(1, 9_000_000_000), Used(1, 0), Used(0, 0)]
+    assert asyncio.run(story()) == [Used(1, 9_000_000_000, clock.now), Used(1, 0, clock.now), Used(0, 0, None)]
 
 
 def test_entries_older_than_a_day_are_dropped(store: Store, connection: Connection, clock: Clock) -> None:
@@ -37,7 +39,7 @@ def test_entries_older_than_a_day_are_dropped(store: Store, connection: Connecti
         await ledger.record("query", clock.now + timedelta(days=1), requests=1)
         return await ledger.spent("query", start)
 
-    assert asyncio.run(story()) == Used(1, 0)
+    assert asyncio.run(story()) == Used(1, 0, clock.now + timedelta(days=1))
 
 
 def test_places_come_back_when_released_or_when_their_worker_died(store: Store, connection: Connection, clock: Clock) -> None:

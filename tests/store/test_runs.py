@@ -5,7 +5,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
 from beton.errors import Conflict, NotFound
-from beton.store import backtests, runs
+from beton.lifecycle import Action
+from beton.store import backtests, hypotheses, runs
 from beton.store.records import Connection, NewBacktest, RunStatus
 from beton.store.store import Store
 from tests.conftest import Clock
@@ -89,6 +90,24 @@ def test_a_repeated_step_keeps_the_result_once(store: Store, connection: Connect
     with store.reading() as tx:
         assert backtests.latest(tx, [result.hypothesis_id, "hyp_other"]) == {result.hypothesis_id: first}
         assert backtests.history(tx, result.hypothesis_id) == backtests.of_run(tx, result.run_id) == [first]
+
+
+def test_an_approval_remembers_the_result_it_rests_on(store: Store, connection: Connection) -> None:
+    result = a_result(store, connection)
+    with store.transaction() as tx:
+        (kept,) = backtests.record(tx, [result])
+        hypothesis = hypotheses.get(tx, result.hypothesis_id)
+        hypotheses.decide(
+            tx,
+            hypothesis.id,
+            Action.APPROVE,
+            expected_row_version=hypothesis.row_version,
+            actor="ada",
+            clears=kept.clears,
+            backtest_id=kept.id,
+        )
+    with store.reading() as tx:
+        assert hypotheses.version(tx, hypothesis.id, 1).backtest_id == kept.id
 
 
 def test_nan_is_no_result(store: Store, connection: Connection) -> None:

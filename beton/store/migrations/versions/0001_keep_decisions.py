@@ -18,6 +18,7 @@ TABLES = (
     "run",
     "read_bucket",
     "backtest",
+    "hypothesis_version",
     "audit_entry",
     "request_ledger",
     "request_place",
@@ -33,6 +34,7 @@ def upgrade() -> None:
     _run()
     _read_bucket()
     _backtest()
+    _hypothesis_version()
     _audit_entry()
     _request_ledger()
     _request_place()
@@ -222,6 +224,24 @@ def _backtest() -> None:
     )
     op.create_index(op.f("ix_backtest_hypothesis_id_created_at"), "backtest", ["hypothesis_id", "created_at"])
     op.create_index(op.f("ix_backtest_workspace_id"), "backtest", ["workspace_id"])
+
+
+def _hypothesis_version() -> None:
+    op.create_table(
+        "hypothesis_version",
+        sa.Column("hypothesis_id", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("definition", sa.JSON(), nullable=False),
+        sa.Column("sentence", sa.String(), nullable=False),
+        sa.Column("backtest_id", sa.String()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["backtest_id"], ["backtest.id"], name=op.f("fk_hypothesis_version_backtest_id_backtest")),
+        sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_hypothesis_version_hypothesis_id_hypothesis")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_hypothesis_version_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("hypothesis_id", "version", name=op.f("pk_hypothesis_version")),
+    )
 
 
 def _audit_entry() -> None:

@@ -133,6 +133,7 @@ def _route() -> None:
         sa.Column("destination_sealed", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("problem", sa.String()),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("kind IN ('webhook')", name=op.f("ck_route_kind_known")),
