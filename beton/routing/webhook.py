@@ -9,6 +9,7 @@ import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 
 import httpx
@@ -34,7 +35,13 @@ class Patience:
     head: float = 1.0
 
 
-def open_client(patience: Patience | None = None, verify: ssl.SSLContext | bool = True) -> httpx.AsyncClient:
+@cache
+def trusted() -> ssl.SSLContext:
+    """The authorities that httpx trusts, or those of SSL_CERT_FILE. Read once: it takes longer than many a delivery."""
+    return httpx.create_ssl_context()
+
+
+def open_client(patience: Patience | None = None, verify: ssl.SSLContext | None = None) -> httpx.AsyncClient:
     """A client for one destination, to be closed by the caller.
 
     One each, because connections are made to addresses instead of names: two names behind one address must not share a connection that was
@@ -45,7 +52,7 @@ def open_client(patience: Patience | None = None, verify: ssl.SSLContext | bool 
         timeout=httpx.Timeout(patience.status, connect=patience.connect),
         follow_redirects=False,
         trust_env=False,
-        verify=verify,
+        verify=verify or trusted(),
         headers={"User-Agent": "beton/0.1", "Accept": "*/*"},
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
