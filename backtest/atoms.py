@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.events import Column, EventLog, Path, Presence, Window, event_log, first_key
-from backtest.intervals import Ints
-from backtest.language import Counted, Did, Hypothesis, State, Total, ValuesOf
+from backtest.events import Column, EventLog, Path, Presence, Window, event_log, first_key, first_per_unit
+from backtest.fires import candidates, held
+from backtest.intervals import FOREVER, Ints
+from backtest.language import Counted, Did, Hypothesis, Last, State, Total, Trend, ValuesOf
 from backtest.matching import EventMatch, Json
 from backtest.values import PropertyTypes
 
@@ -89,7 +90,7 @@ def on_atoms(hypothesis: Hypothesis) -> Hypothesis:
 
 
 def remember(hypothesis: Hypothesis, log: EventLog) -> list[Remembered]:
-    """All matches of the hypothesis's atoms in a log, with the values it names."""
+    """All matches of the hypothesis's atoms in a log, with the values it names; what was known before the window counts as known just before it."""
     kept: list[Remembered] = []
     for atom in atoms(hypothesis).values():
         found = log.carrying(atom.path) if atom.key.startswith("state ") and atom.path else log.matches(atom.match)
@@ -101,6 +102,9 @@ def remember(hypothesis: Hypothesis, log: EventLog) -> list[Remembered]:
             values = [str(log.people[code]) for code in log.persons[found.rows].tolist()]
         triples = zip(found.unit.tolist(), found.at.tolist(), values, strict=True)
         kept += [Remembered(atom.key, log.units[unit], at, value) for unit, at, value in triples]
+        if atom.key.startswith("state ") and atom.path is not None and (seed := log.seeds.get(atom.path)) is not None:
+            known = np.flatnonzero(seed.codes >= 0).tolist()
+            kept += [Remembered(atom.key, log.units[unit], log.window.start - 1, seed.values[seed.codes[unit]]) for unit in known]
     return kept
 
 
@@ -150,3 +154,62 @@ def _column(kept: Sequence[Remembered], wanted: Mapping[str, Atom], path: Path) 
             codes[index] = len(values)
             values.append(one.value)
     return Column(codes, values)
+
+
+# --- what a live sweep asks of the remembered matches ------------------------------------------------------------------
+
+ENTRY = "entry"
+"""The atom under which entries are remembered: the earliest of a unit counts."""
+
+LiveFire = tuple[str, int, int]
+"""Unit id, instant in microseconds, occurrence."""
+
+
+def entries_in(hypothesis: Hypothesis, log: EventLog) -> dict[str, int]:
+    """Unit id to entry: first-ever where the log tells it, else the first that its window shows."""
+    first = log.firsts.get(first_key(hypothesis.entry))
+    if first is None:
+        first = _first_seen(hypothesis, log)
+    known = np.flatnonzero(first < FOREVER)
+    return {log.units[index]: int(first[index]) for index in known.tolist()}
+
+
+def _first_seen(hypothesis: Hypothesis, log: EventLog) -> Ints:
+    if hypothesis.entry is None:
+        return first_per_unit(log.presence.unit, log.presence.first, len(log.units))
+    found = log.matches(hypothesis.entry)
+    return first_per_unit(found.unit, found.at, len(log.units))
+
+
+def forgets(hypothesis: Hypothesis) -> bool:
+    """Whether matches older than the look-back say nothing any more: true where every clause looks at a trailing span."""
+    return all(isinstance(clause, Trend) or isinstance(getattr(clause, "span", None), Last) for clause in hypothesis.clauses)
+
+
+def live_fires(
+    hypothesis: Hypothesis,
+    kept: Sequence[Remembered],
+    entries: Mapping[str, int],
+    fired: Mapping[str, tuple[int, int]],
+    *,
+    window: Window,
+    live_from: int,
+    types: PropertyTypes,
+    members: Mapping[str, frozenset[str]],
+) -> list[LiveFire]:
+    """New fires in `[live_from, window.end)`, given who has fired before (unit id to instant and occurrence of the last fire)."""
+    again = hypothesis.fires_again_after
+    waiting = {unit: at for unit, at in entries.items() if again is not None or unit not in fired}
+    log = remembered_log(hypothesis, kept, waiting, window, types, members)
+    asked = on_atoms(hypothesis)
+    units, instants = candidates(held(asked, log), asked, log, live_from)
+    last = dict(fired)
+    found: list[LiveFire] = []
+    for index, at in zip(units.tolist(), instants.tolist(), strict=True):
+        unit = log.units[index]
+        before, count = last.get(unit, (None, 0))
+        if before is not None and (again is None or at < before + again):
+            continue
+        last[unit] = (at, count + 1)
+        found.append((unit, at, count + 1))
+    return found

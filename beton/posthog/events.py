@@ -108,6 +108,11 @@ class EventReader:
         pieces = [Slice(start, end)] if end - start <= DAY else cut(await self.sizes(), start, end)
         return self._log(await self._slices(pieces, None, None), {}, {}, {}, {})
 
+    async def cohorts(self) -> dict[str, list[str]]:
+        """Unit ids of the members of each cohort that the plan names, as of today."""
+        firsts = FirstsReader(self.client, self.plan, self.types, self.group_index, None)
+        return {cohort: await firsts.cohort(cohort) for cohort in sorted(self.plan.cohorts)}
+
     async def receipts(self, units: Sequence[str], names: Sequence[str] | None) -> dict[str, list[Receipt]]:
         """The latest events of some units in the plan's window, oldest first: name, microseconds, event id; no properties."""
         query = Query()

@@ -121,7 +121,7 @@ class FirstsReader:
             f"SELECT {self.unit} AS u, max({since_epoch()}) AS l FROM events WHERE {between(since, self.plan.window.start)}{self.guard} GROUP BY u"
         )
         rows = await self._packed(Query(), source, ["l"], "activity before the window")
-        return {unit: last for unit, last in rows}
+        return {str(unit): int(last) for unit, last in rows}
 
     async def cohort(self, cohort: str) -> list[str]:
         found: list[str] = []

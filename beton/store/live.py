@@ -48,10 +48,10 @@ def prune(tx: Transaction, connection_id: str, before: datetime, *, scope: str |
     tx.session.execute(query if scope is None else query.where(col(LiveMatchRow.scope) == scope))
 
 
-def forget(tx: Transaction, connection_id: str, scope: str) -> None:
-    """Forget all matches of a scope: its hypothesis is no longer live, or is to be rebuilt."""
+def forget(tx: Transaction, connection_id: str, scope: str, *, since: datetime | None = None) -> None:
+    """Forget the matches of a scope, all of them or those at or after an instant that is being read again."""
     query = sa.delete(LiveMatchRow).where(col(LiveMatchRow.connection_id) == connection_id, col(LiveMatchRow.scope) == scope)
-    tx.session.execute(query)
+    tx.session.execute(query if since is None else query.where(col(LiveMatchRow.at) >= since))
 
 
 def mark_fired(tx: Transaction, hypothesis: Hypothesis, unit_kind: str, units: Iterable[LiveFired]) -> None:
@@ -74,17 +74,18 @@ def fired(tx: Transaction, hypothesis_id: str, version: int) -> dict[str, LiveFi
     return {row.unit_id: LiveFired(unit_id=row.unit_id, fired_at=row.fired_at, occurrence=row.occurrence) for row in rows}
 
 
-def read_until(tx: Transaction, connection_id: str) -> datetime | None:
-    """Everything before this instant has been swept; `None` before the first sweep."""
-    row = tx.session.get(LiveCursorRow, connection_id)
+def read_until(tx: Transaction, connection_id: str, scope: str = "") -> datetime | None:
+    """Everything before this instant has been swept for this scope; `None` before its first sweep."""
+    row = tx.session.get(LiveCursorRow, (connection_id, scope))
     return None if row is None else row.read_until
 
 
-def advance(tx: Transaction, connection_id: str, until: datetime) -> None:
+def advance(tx: Transaction, connection_id: str, until: datetime, *, scope: str = "") -> None:
     """Move the cursor, in the transaction that wrote what was found. It never moves back: a late worker changes nothing."""
-    values = {"connection_id": connection_id, "workspace_id": tx.workspace_id, "read_until": until, "updated_at": tx.now}
+    values = {"connection_id": connection_id, "scope": scope, "workspace_id": tx.workspace_id, "read_until": until, "updated_at": tx.now}
     tx.insert_new(LiveCursorRow, [values])
-    forward = sa.update(LiveCursorRow).where(col(LiveCursorRow.connection_id) == connection_id, col(LiveCursorRow.read_until) < until)
+    mine = (col(LiveCursorRow.connection_id) == connection_id, col(LiveCursorRow.scope) == scope)
+    forward = sa.update(LiveCursorRow).where(*mine, col(LiveCursorRow.read_until) < until)
     tx.session.execute(forward.values(read_until=until, updated_at=tx.now))
 
 

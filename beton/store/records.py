@@ -229,7 +229,7 @@ class LiveMatch(Value):
     unit_id: str
     at: AwareDatetime
     event_id: str
-    value: str | int | float | bool | None = None
+    value: Any = None
     scope: str = ""
     """A hypothesis id, or empty for atoms shared by the connection's hypotheses."""
 

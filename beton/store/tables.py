@@ -230,6 +230,7 @@ class LiveFiredRow(Row, table=True):
 class LiveCursorRow(Row, table=True):
     __tablename__ = "live_cursor"
     connection_id: str = belongs_to("connection", key=True)
+    scope: str = Field(primary_key=True)
     workspace_id: str = belongs_to("workspace", index=False)
     read_until: datetime = moment()
     updated_at: datetime = moment()

@@ -41,7 +41,7 @@ def window_of(as_of: datetime, window_days: float) -> Window:
     return Window(end - round(window_days * DAY), end)
 
 
-async def test_hypotheses(
+async def backtest_hypotheses(
     place: Workplace, connection: Connection, hypotheses: Sequence[Hypothesis], window: Window, progress: Progress = lambda *_: None
 ) -> Tested:
     """Score hypotheses against a project. Nothing that was read is kept."""

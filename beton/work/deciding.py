@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from backtest import Hypothesis as Definition
 from backtest.verdict import Verdict, judge
 from beton.lifecycle import Action
 from beton.store import backtests, hypotheses
 from beton.store.records import Backtest, Hypothesis
-from beton.work.workplace import Workplace, instant, microseconds
+from beton.work.backtesting import window_of
+from beton.work.workplace import Workplace, instant
 
 
 @dataclass(frozen=True)
@@ -77,8 +79,8 @@ def decide(
     seen = resource(place, hypothesis_id)
     live_from = None
     if action is Action.APPROVE and seen.backtest is not None:
-        start = microseconds(seen.backtest.as_of) - round(seen.backtest.window_days * 86_400_000_000)
-        live_from = instant(start)
+        window = window_of(seen.backtest.as_of, seen.backtest.window_days)
+        live_from = instant(window.start + Definition.model_validate(seen.hypothesis.definition).look_back)
     with place.store.transaction() as tx:
         hypotheses.decide(
             tx,

@@ -114,12 +114,13 @@ def _live_cursor() -> None:
     op.create_table(
         "live_cursor",
         sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
         sa.Column("read_until", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_live_cursor_connection_id_connection")),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_live_cursor_workspace_id_workspace")),
-        sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_live_cursor")),
+        sa.PrimaryKeyConstraint("connection_id", "scope", name=op.f("pk_live_cursor")),
     )
 
 
