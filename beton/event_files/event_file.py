@@ -1,0 +1,145 @@
+"""An opened file of events: what it holds, and its logs for the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+import polars as pl
+
+from backtest.events import EventLog, Window
+from backtest.language import Group, Unit
+from backtest.plan import ReadPlan
+from backtest.taxonomy import Taxonomy
+from backtest.values import PropertyTypes
+from beton.errors import BadInput
+from beton.event_files.buckets import MEMORY_LIMIT_MB, BucketReader, choose_buckets, members
+from beton.event_files.columns import ColumnMap, Columns, find_columns
+from beton.event_files.properties import needed_properties
+from beton.event_files.source import Kind, Source, example_rows, open_source, telling
+from beton.event_files.survey import SkippedRows, Survey, take_survey, taxonomy_of
+
+T = TypeVar("T")
+
+
+def open_event_file(
+    location: str, columns: ColumnMap | None = None, *, kind: Kind | None = None, storage_options: Mapping[str, str] | None = None
+) -> EventFile:
+    """A file, a folder, a glob, or an address in object storage (`s3://`, `gs://`, `az://`, whatever else fsspec opens; not http).
+
+    `kind` says what the names do not. Credentials come from the environment unless given. Raises BadInput where it cannot be read or lacks a
+    column.
+    """
+    source = open_source(str(location), kind, storage_options)
+    return EventFile(source, find_columns(source, columns or ColumnMap()))
+
+
+@dataclass
+class EventFile:
+    """Reads lazily; remembers the latest survey, and what the latest `logs` of each unit kind dropped."""
+
+    source: Source
+    columns: Columns
+    _survey: Survey | None = None
+    _dropped: dict[Unit, tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def kinds(self) -> tuple[Unit, ...]:
+        """The unit kinds that the file knows: persons, and each group type that was named."""
+        persons: tuple[Unit, ...] = ("person",) if self.columns.person else ()
+        return (*persons, *(Group(group=name) for name in self.columns.groups))
+
+    def survey(self, window: Window) -> Survey:
+        """Names, volumes and unusable rows, in one pass (remembered)."""
+        if self._survey is None or self._survey.window != window:
+            self._survey = self._reading(lambda: take_survey(self.source, self.columns, self.kinds, window))
+        return self._survey
+
+    def taxonomy(self, window: Window, properties: Iterable[str] = ()) -> Taxonomy:
+        """What the file knows before `window.end`. Each of `properties` is looked for in all rows; others are told from a sample."""
+        survey = self.survey(window)
+        return self._reading(lambda: taxonomy_of(survey, self.source, self.columns, properties))
+
+    def buckets_for(self, plan: ReadPlan, memory_limit_mb: int = MEMORY_LIMIT_MB) -> int:
+        reader, rows = BucketReader(self.source, self.columns, plan, 1), self.survey(plan.window).visible(plan.unit)
+        return choose_buckets(rows, len(reader.needed), every_row=reader.keeps_every_row, memory_limit_mb=memory_limit_mb)
+
+    def logs(
+        self,
+        plan: ReadPlan,
+        types: PropertyTypes | None = None,
+        *,
+        cohorts: Mapping[str, Collection[str]] | None = None,
+        buckets: int | None = None,
+        memory_limit_mb: int = MEMORY_LIMIT_MB,
+    ) -> Iterator[EventLog]:
+        """Logs of disjoint units, at least one, that together hold what the plan asks of this file.
+
+        `cohorts`: member ids of each cohort that the plan names. `buckets` None: as few as the memory limit allows. Each bucket is one pass.
+        Raises BadInput for a unit kind, a cohort or a file that cannot be read.
+        """
+        self.columns.unit(plan.unit)
+        if lacking := sorted(plan.cohorts - set(cohorts or {})):
+            raise BadInput(f"the members of cohort {lacking[0]} are not known here", fix=f"Give a file of their ids: --cohort {lacking[0]}=<file>.")
+        survey = self.survey(plan.window)
+        reader = BucketReader(self.source, self.columns, plan, buckets or self.buckets_for(plan, memory_limit_mb))
+        wanted = {name: frozenset(ids) for name, ids in (cohorts or {}).items() if name in plan.cohorts}
+        duplicates = self._reading(reader.duplicates) if survey.visible(plan.unit) else None
+        broken, given = 0, False
+        for bucket in range(reader.buckets):
+            with telling(self.source.location):
+                rows, unreadable = reader.read(bucket, duplicates)
+            broken += unreadable
+            self._dropped[plan.unit] = (duplicates.dropped if duplicates else 0, broken)
+            if rows.units or (not given and bucket == reader.buckets - 1):
+                given = True
+                flags = members(list(rows.units), wanted)
+                log = reader.log(rows, types or {}, flags)
+                del rows
+                yield log
+
+    def skipped(self, unit: Unit, window: Window, *, examples: bool = True) -> SkippedRows:
+        """Rows that do not count for units of this kind; duplicates and broken properties as the latest `logs` found them."""
+        counted = self.survey(window).skipped(unit)
+        duplicates, broken = self._dropped.get(unit, (0, 0))
+        counted = replace(counted, duplicates=duplicates, broken_properties=broken)
+        return replace(counted, examples=self._reading(lambda: self._examples(unit, window, counted))) if examples else counted
+
+    def _examples(self, unit: Unit, window: Window, counted: SkippedRows) -> dict[str, tuple[str, ...]]:
+        columns = self.columns
+        visible = pl.col("at") < window.end
+        reasons = {
+            "no_instant": pl.col("at").is_null(),
+            "no_event": visible & pl.col("name").is_null(),
+            "no_unit": visible & pl.col("name").is_not_null() & pl.col("unit").is_null(),
+            "broken_properties": visible & pl.col("name").is_not_null() & pl.col("unit").is_not_null() & pl.col("broken"),
+        }
+        shown = {"name": columns.name(), "at": columns.at(), "unit": columns.unit(unit)}
+
+        def build(reason: str) -> Callable[[Source], pl.LazyFrame]:
+            wanted = {columns.event, columns.timestamp} | columns.unit_columns(unit)
+            exprs = [value.alias(name) for name, value in shown.items()]
+            if reason == "broken_properties" and (text := columns.properties_text()) is not None:
+                wanted.add(columns.properties or "")
+                whole = text.str.json_path_match("$").str.starts_with("{").fill_null(value=False)
+                exprs.append((text.is_not_null() & ~text.is_in(["", "null"]) & ~whole).alias("broken"))
+            return lambda part: part.scan(wanted).with_row_index("row", offset=1).select("row", *exprs).filter(reasons[reason])
+
+        return {reason: example_rows(self.source, build(reason)) for reason in reasons if getattr(counted, reason)}
+
+    def _reading(self, read: Callable[[], T]) -> T:
+        """Broken JSON lines are found while reading; from then on they are rows without anything in place of an error."""
+        with telling(self.source.location):
+            try:
+                return read()
+            except pl.exceptions.ComputeError:
+                if self.source.kind != "jsonl" or self.source.broken_lines:
+                    raise
+                self.source = replace(self.source, broken_lines=True)
+                return read()
+
+
+def wanted_properties(plans: Iterable[ReadPlan]) -> set[str]:
+    """The top-level keys that plans compare."""
+    return {path[0] for plan in plans for path in needed_properties(plan)}

@@ -1,0 +1,144 @@
+"""The values of a few properties out of raw rows, as small codes: the raw text is dropped with its batch.
+
+A property is looked up in the row's properties first. A row whose properties do not carry the key has the value of the plain column of that
+name, where the file has one; in CSV and JSON lines such a cell is read as JSON where it is JSON (`5`, `true`), else as text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import orjson
+import polars as pl
+from numpy.typing import NDArray
+
+from backtest.events import Column, Path
+from backtest.intervals import Codes
+from backtest.matching import Json
+from backtest.plan import ReadPlan
+from backtest.values import decode, dig
+
+MISSING, ABSENT = -1, -2
+"""Codes of a null and of a key that is not there: only the latter leaves the word to the plain column."""
+
+BROKEN: dict[str, Any] = {}
+"""Stands for properties that are no JSON object; told from an empty object by identity."""
+
+
+def needed_properties(plan: ReadPlan) -> dict[Path, frozenset[str] | None]:
+    """All paths that a plan compares, in conditions, entries and outcomes, with the names of the events that need them (None: any)."""
+    needed = dict(plan.columns)
+    matches = [*plan.firsts.values(), *(read.match for read in plan.lapses.values())]
+    for match in matches:
+        for comparison in match.where if match else ():
+            known = needed.get(comparison.property, frozenset())
+            needed[comparison.property] = None if match is None or match.any_event or known is None else known | frozenset(match.events)
+    return needed
+
+
+class Extraction:
+    """Codes of some paths, batch after batch; `broken` counts the rows whose properties could not be read."""
+
+    def __init__(self, paths: Iterable[Path], *, cells_are_json: bool) -> None:
+        self.codes: dict[Path, list[Codes]] = {path: [] for path in paths}
+        self.known: dict[Path, dict[str, int]] = {path: {} for path in self.codes}
+        self.values: dict[Path, list[Json]] = {path: [] for path in self.codes}
+        self.cells_are_json = cells_are_json
+        self.broken = 0
+
+    def add(self, rows: int, places: NDArray[np.intp], raw: pl.Series | None, plain: Mapping[str, pl.Series]) -> None:
+        """A batch of `rows` rows, of which those at `places` need their properties: `raw` and `plain` hold these alone."""
+        found = self._from_properties(raw) if raw is not None else {}
+        for path, parts in self.codes.items():
+            codes = np.full(rows, MISSING, np.int32)
+            mine = found.get(path)
+            if path[0] in plain:
+                cells = self._from_cells(path, plain[path[0]])
+                mine = cells if mine is None else np.where(mine == ABSENT, cells, mine)
+            if mine is not None:
+                codes[places] = np.maximum(mine, MISSING)
+            parts.append(codes)
+
+    def columns(self) -> dict[Path, Column]:
+        return {path: Column(np.concatenate(parts) if parts else np.empty(0, np.int32), self.values[path]) for path, parts in self.codes.items()}
+
+    def _from_properties(self, raw: pl.Series) -> dict[Path, Codes]:
+        place, objects = distinct_properties(raw)
+        for index, one in enumerate(objects):
+            if one is BROKEN:
+                self.broken += int((place == index).sum())
+        found: dict[Path, Codes] = {}
+        for path in self.codes:
+            codes = np.fromiter((self._code(path, one) for one in objects), np.int32, len(objects))
+            found[path] = np.append(codes, np.int32(ABSENT))[place]
+        return found
+
+    def _code(self, path: Path, properties: dict[str, Any]) -> int:
+        return self._code_of(path, dig(properties[path[0]], path[1:])) if path[0] in properties else ABSENT
+
+    def _code_of(self, path: Path, value: Json) -> int:
+        if value is None:
+            return MISSING
+        code = self.known[path].setdefault(json.dumps(value, sort_keys=True), len(self.values[path]))
+        if code == len(self.values[path]):
+            self.values[path].append(value)
+        return code
+
+    def _from_cells(self, path: Path, cells: pl.Series) -> Codes:
+        codes: dict[Any, int] = {}
+        mine = np.empty(len(cells), np.int32)
+        for index, cell in enumerate(cells.to_list()):
+            key = (type(cell), cell) if not isinstance(cell, dict | list) else json.dumps(cell, sort_keys=True, default=str)
+            if key not in codes:
+                value = decode(cell) if self.cells_are_json and isinstance(cell, str) else as_json(cell)
+                codes[key] = self._code_of(path, dig(value, path[1:]))
+            mine[index] = codes[key]
+        return mine
+
+
+def distinct_properties(raw: pl.Series) -> tuple[Codes, list[dict[str, Any]]]:
+    """Every distinct text decoded once, and for each row which one it has (-1: none)."""
+    if isinstance(raw.dtype, pl.Map):
+        texts = [None if one is None else json.dumps(as_json(one)) for one in raw.to_list()]
+        raw = pl.Series(texts, dtype=pl.String)
+    coded = raw.cast(pl.Categorical(pl.Categories.random()))
+    place = coded.to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
+    distinct = coded.drop_nulls().unique()
+    texts = distinct.cast(pl.String).gather(distinct.to_physical().arg_sort()).to_list()
+    return place, [read_object(text) for text in texts]
+
+
+def read_object(text: str) -> dict[str, Any]:
+    if not text or text == "null":
+        return {}
+    try:
+        value = orjson.loads(text)
+    except ValueError:
+        return BROKEN
+    return value if isinstance(value, dict) else BROKEN
+
+
+def as_json(value: Any) -> Json:
+    """A typed cell as the JSON value it would be in an export."""
+    match value:
+        case Decimal():
+            return int(value) if value == value.to_integral_value() else float(value)
+        case datetime() | date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+        case bytes():
+            return value.hex()
+        case dict():
+            return {str(key): as_json(one) for key, one in value.items()}
+        case list():
+            return [as_json(one) for one in value]
+        case float() if not np.isfinite(value):
+            return None
+        case _:
+            return value
