@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 from functools import singledispatchmethod
 
+from backtest.durations import Duration
 from backtest.language import (
     Age,
     Clause,
@@ -96,7 +97,7 @@ class _Telling:
         if isinstance(span, First):
             return f"within {span.first.words} of {self.since}"
         if isinstance(span, Last):
-            return f"in the last {span.last.words}"
+            return f"in the last {_length(span.last)}"
         return f"in the first session after {self.since}" if span == "first_session" else f"at any time since {self.since}"
 
     @singledispatchmethod
@@ -126,12 +127,12 @@ class _Telling:
 
     @clause.register
     def _without(self, clause: Without) -> str:
-        return f"{self.relative} did {events(clause.match)} with no {events(clause.without)} in the {clause.within.words} after it"
+        return f"{self.relative} did {events(clause.match)} with no {events(clause.without)} within {clause.within.words} after it"
 
     @clause.register
     def _trend(self, clause: Trend) -> str:
         bound = f"at least {clause.ratio_at_least}" if clause.ratio_at_least is not None else f"at most {clause.ratio_at_most}"
-        span = clause.over.words
+        span = _length(clause.over)
         before = "once" if clause.at_least_before == 1 else f"{clause.at_least_before} times"
         compared = f"{bound} times as often in the last {span} as in the {span} before (then at least {before})"
         return f"{self.relative} did {events(clause.match)} {compared}"
@@ -205,6 +206,11 @@ def quoted(text: str) -> str:
 
 def _listed(parts: list[str], last: str) -> str:
     return f" {last} ".join((", ".join(parts[:-1]), parts[-1])) if len(parts) > 1 else "".join(parts)
+
+
+def _length(duration: Duration) -> str:
+    """Behind "the last": `the last 7 days`, `the last day`."""
+    return duration.words.removeprefix("1 ")
 
 
 def _plural(name: str) -> str:

@@ -40,7 +40,7 @@ def test_each_clause_that_counts_from_entry_names_it(clause, phrase):
     ("clause", "phrase"),
     [
         ({"kind": "did", "match": {"any_event": True}, "at_least": 5, "span": {"last": "7d"}}, "did any event at least 5 times in the last 7 days"),
-        ({"kind": "without", "match": "a", "without": ["c", "b"], "within": "24h"}, "who did a with no b or c in the 1 day after it"),
+        ({"kind": "without", "match": "a", "without": ["c", "b"], "within": "24h"}, "who did a with no b or c within 1 day after it"),
         (
             {"kind": "trend", "match": "a", "over": "7d", "ratio_at_most": 0.5, "at_least_before": 10},
             "who did a at most 0.5 times as often in the last 7 days as in the 7 days before (then at least 10 times)",
