@@ -8,7 +8,7 @@ from __future__ import annotations
 import queue
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +93,7 @@ class ClickHouse:
             connection.close()
 
     @contextmanager
-    def _borrowed(self) -> Iterator[Any]:
+    def _borrowed(self) -> Generator[Any]:
         connection = self._idle.get()
         try:
             yield connection

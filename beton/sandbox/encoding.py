@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -93,11 +94,19 @@ def _utc_text(text: str) -> str:
 
 
 def _each(convert: Convert | None) -> Convert | None:
-    return None if convert is None else lambda items: items if items is None else [convert(item) for item in items]
+    return None if convert is None else partial(_converted_items, convert)
+
+
+def _converted_items(convert: Convert, items: list[Any]) -> list[Any]:
+    return [convert(item) for item in items]
 
 
 def _values(convert: Convert | None) -> Convert | None:
-    return None if convert is None else lambda items: {key: convert(value) for key, value in items.items()}
+    return None if convert is None else partial(_converted_values, convert)
+
+
+def _converted_values(convert: Convert, items: dict[str, Any]) -> dict[str, Any]:
+    return {key: convert(value) for key, value in items.items()}
 
 
 def _members(kinds: list[str]) -> Convert | None:

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from beton.sandbox.refusals import BUSY, TIMEOUT, TOO_LONG, Refusal, invalid
 
 KINDS = ("error", "html", "truncated", "slow", "reset", "delay", "timeout", "busy", "too_long")
@@ -49,6 +51,9 @@ class Fault:
         return Refusal(status, kind or _TYPES.get(status, "server_error"), code, detail, headers)
 
 
+_FAULT = TypeAdapter(Fault)
+
+
 def fault_of(item: Mapping[str, Any]) -> Fault:
     """A fault from its JSON object. Raises a 400 for an unknown kind or field."""
     if item.get("kind", "error") not in KINDS:
@@ -56,7 +61,10 @@ def fault_of(item: Mapping[str, Any]) -> Fault:
     unknown = set(item) - set(Fault.__dataclass_fields__)
     if unknown:
         raise invalid(f"Unknown fault field: {', '.join(sorted(unknown))}")
-    return Fault(**{"kind": "error", **item})
+    try:
+        return _FAULT.validate_python({"kind": "error", **item})
+    except ValidationError as error:
+        raise invalid(f"Invalid fault: {error.errors()[0]['msg']}") from error
 
 
 @dataclass(slots=True)

@@ -198,8 +198,9 @@ def seen_together(sandbox: Sandbox, page: Page) -> dict[str, Any]:
     return {name: item is not None and name in item.events for name in _listed(page.params, "event_names")}
 
 
-def group_types(sandbox: Sandbox) -> list[dict[str, Any]]:
+def group_types(sandbox: Sandbox, page: Page) -> list[dict[str, Any]]:
     """GET groups_types/: a bare array."""
+    del page
     empty = dict.fromkeys(("name_singular", "name_plural", "default_columns", "detail_dashboard"))
     return [{"group_type": name, "group_type_index": index, **empty} for index, name in enumerate(sandbox.group_types)]
 
@@ -223,8 +224,9 @@ def groups(sandbox: Sandbox, page: Page) -> dict[str, Any]:
     return {"next": link, "previous": None, "results": found}
 
 
-def group_property_names(sandbox: Sandbox) -> dict[str, Any]:
+def group_property_names(sandbox: Sandbox, page: Page) -> dict[str, Any]:
     """GET groups/property_definitions."""
+    del page
     found: dict[str, list[dict[str, Any]]] = {str(index): [] for index in range(len(sandbox.group_types))}
     for item in sandbox.taxonomy.properties.values():
         if item.owner.startswith("group_"):

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from beton.sandbox.settings import Settings
 
 _SETTINGS = TypeAdapter(Settings)
 _STOPPING = 10.0
+_DEPTH = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ def run_sandbox(settings: Settings, announce: IO[str] | None = None, leash: IO[s
     """
     from beton.sandbox.server import create_sandbox
 
+    # The translator walks a query's tree by recursion, and a generated query may be deep.
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), _DEPTH))
     app = create_sandbox(settings)
     listener = _listening(settings.host, settings.port)
     url = f"http://{settings.host}:{listener.getsockname()[1]}{settings.path_prefix}"
@@ -89,7 +92,7 @@ def settings_from_json(text: str) -> Settings:
 
 
 @contextmanager
-def running_sandbox(events: Path | str | Sequence[Path | str] = (), **settings: Any) -> Iterator[Running]:
+def running_sandbox(events: Path | str | Sequence[Path | str] = (), **settings: Any) -> Generator[Running]:
     """A sandbox in a process of its own, stopped and its data removed on leaving.
 
     `settings` are fields of Settings (`limits=LimitSettings(...)`, `timezone=...`, `group_types=...`). Raises SandboxFailed.

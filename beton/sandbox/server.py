@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,9 @@ _LISTS: dict[str, tuple[str, str, Callable[[Sandbox, Page], Any]]] = {
     "event_definitions": ("event_definition:read", "other", listings.event_definitions),
     "property_definitions": ("property_definition:read", "other", listings.property_definitions),
     "property_definitions/seen_together": ("property_definition:read", "other", listings.seen_together),
-    "groups_types": ("group:read", "other", lambda sandbox, page: listings.group_types(sandbox)),
+    "groups_types": ("group:read", "other", listings.group_types),
     "groups": ("group:read", "other", listings.groups),
-    "groups/property_definitions": ("group:read", "other", lambda sandbox, page: listings.group_property_names(sandbox)),
+    "groups/property_definitions": ("group:read", "other", listings.group_property_names),
     "persons": ("person:read", "other", listings.persons),
     "cohorts": ("cohort:read", "other", listings.cohorts),
     "events/values": ("query:read", "values", listings.event_values),
@@ -174,7 +174,7 @@ def create_sandbox(settings: Settings, **clocks: Callable[..., Any]) -> Litestar
         sandbox.load(settings.events)
 
     @asynccontextmanager
-    async def opened(app: Litestar) -> AsyncIterator[None]:
+    async def opened(app: Litestar) -> AsyncGenerator[None]:
         app.state.sandbox = sandbox
         yield
         desk.close()
@@ -198,7 +198,7 @@ def create_sandbox(settings: Settings, **clocks: Callable[..., Any]) -> Litestar
             "desk": Provide(the_desk, sync_to_thread=False),
         },
         middleware=[DefineMiddleware(Witness, sandbox=sandbox)],
-        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=6, minimum_size=500),
+        compression_config=CompressionConfig(backend="gzip", gzip_compress_level=1, minimum_size=500),
         exception_handlers={Refusal: _refused, HTTPException: _framework_refused, 500: _unexpected},
         after_exception=[_log_unexpected],
         request_max_body_size=settings.limits.max_body_bytes + 1024,

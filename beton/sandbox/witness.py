@@ -104,7 +104,7 @@ def vars_of(scope: Scope) -> dict[str, Any]:
 
 def record_of(scope: Scope) -> Record:
     """The record of the request being answered."""
-    return vars_of(scope).get(RECORD) or Record(scope["method"], scope["path"], "", 0)
+    return vars_of(scope).get(RECORD) or Record("", scope["path"], "", 0)
 
 
 def _start(status: int, headers: dict[str, str]) -> Any:

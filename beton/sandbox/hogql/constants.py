@@ -34,5 +34,5 @@ def _float_text(value: float) -> str:
         return "nan"
     if math.isinf(value):
         return "inf" if value > 0 else "-inf"
-    text = repr(value)
-    return f"toFloat64({text})" if value.is_integer() else text
+    # ClickHouse would read `1.0` as an integer.
+    return f"toFloat64({value!r})" if value == int(value) else repr(value)

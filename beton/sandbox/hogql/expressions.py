@@ -10,7 +10,7 @@ from beton.sandbox.hogql.constants import constant
 from beton.sandbox.hogql.errors import HogQLError
 from beton.sandbox.hogql.fields import element, field_value, typed
 from beton.sandbox.hogql.parse import Node
-from beton.sandbox.hogql.scope import Compiler, Scope, Value, quoted
+from beton.sandbox.hogql.scope import Compiler, Scope, Value, permitted, quoted
 
 _ARITHMETIC = {"+": "plus", "-": "minus", "*": "multiply", "/": "divide", "%": "modulo"}
 _CASTS = {
@@ -70,7 +70,7 @@ def _constant(node: Node, scope: Scope, compiler: Compiler) -> Value:
 
 
 def _alias(node: Node, scope: Scope, compiler: Compiler) -> Value:
-    name = node["alias"]
+    name = permitted(node["alias"])
     if name in scope.aliases:
         raise HogQLError(f"Cannot redefine an alias with the name: {name}")
     inner = compiler.expression(node["expr"], scope)

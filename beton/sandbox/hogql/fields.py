@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from beton.sandbox.hogql.errors import HogQLError, UnresolvedName
 from beton.sandbox.hogql.parse import Node
-from beton.sandbox.hogql.scope import Compiler, Scope, Source, Value, literal, unresolved
+from beton.sandbox.hogql.scope import Compiler, Scope, Source, Value, literal, permitted, unresolved
 
 
 def field_value(node: Node, scope: Scope, compiler: Compiler) -> Value:
     """What a dotted name means: an alias, a column, a property, a joined table's column."""
-    chain: list[str | int] = node["chain"]
+    chain: list[str | int] = [permitted(part) if isinstance(part, str) else part for part in node["chain"]]
     head = str(chain[0])
     if head == "*":
         return Value("*")
@@ -24,8 +24,7 @@ def field_value(node: Node, scope: Scope, compiler: Compiler) -> Value:
         return _of_source(holder, chain)
     cte = scope.cte(head)
     if cte is not None and cte[0].get("cte_type") == "column" and len(chain) == 1:
-        inlined = compiler.expression(cte[0]["expr"], cte[1])
-        return inlined
+        return compiler.expression(cte[0]["expr"], cte[1])
     raise unresolved(head)
 
 

@@ -91,9 +91,11 @@ _FUNCTIONS = {
 }
 # Expanded from HogQL by `expansions.py`.
 _EXPANDED = {"getSurveyResponse": (1, 3), "uniqueSurveySubmissionsFilter": (1, 1)}
-_ZONED = set(
-    ["toDateTime", "toDateTime64", "toDateTimeUS", "parseDateTime", "parseDateTimeBestEffort", "UUIDv7ToDateTime", "now", "current_timestamp", "to_timestamp", "toTimeZone", "make_timestamp"]
-)
+_ZONED_NAMES = """
+    toDateTime toDateTime64 toDateTimeUS parseDateTime parseDateTimeBestEffort UUIDv7ToDateTime now current_timestamp to_timestamp
+    toTimeZone make_timestamp
+"""
+_ZONED = frozenset(_ZONED_NAMES.split())
 _KINDS = {
     "DateTime": """toDateTime toDateTime64 toDateTimeUS parseDateTime parseDateTimeBestEffort now current_timestamp UUIDv7ToDateTime
         toStartOfDay toStartOfHour toStartOfMinute toStartOfSecond toStartOfFiveMinutes toStartOfTenMinutes toStartOfFifteenMinutes
@@ -108,10 +110,15 @@ _KINDS = {
     "Boolean": "JSONHas and or not in notIn toBool empty notEmpty isnull isNotNull equals notEquals less greater like ilike match has",
     "UUID": "toUUID",
 }
-_MAKES_NULL = set(
-    ["toInt", "toFloat", "toUUID", "toDecimal", "toNullableString", "toDateTimeUS", "parseDateTime", "parseDateTimeBestEffort", "nullif", "toNullable", "hasTokenOrNull", "toModifiedJulianDay", "fromModifiedJulianDay", "lag", "lead"]
-)
-_NEVER_NULL = set(["isnull", "isNotNull", "assumeNotNull", "toTypeName", "tuple", "array", "map", "now", "today", "yesterday", "toJSONString", "arrayMap", "arrayFilter"])
+_MAKES_NULL_NAMES = """
+    toInt toFloat toUUID toDecimal toNullableString toDateTimeUS parseDateTime parseDateTimeBestEffort nullif toNullable hasTokenOrNull
+    toModifiedJulianDay fromModifiedJulianDay lag lead
+"""
+_MAKES_NULL = frozenset(_MAKES_NULL_NAMES.split())
+_NEVER_NULL_NAMES = """
+    isnull isNotNull assumeNotNull toTypeName tuple array map now today yesterday toJSONString arrayMap arrayFilter
+"""
+_NEVER_NULL = frozenset(_NEVER_NULL_NAMES.split())
 
 
 def _table() -> dict[str, Signature]:

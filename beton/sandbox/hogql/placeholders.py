@@ -78,7 +78,7 @@ def _instant(text: str, now: datetime, end: bool) -> Node:
     if relative:
         moment = _relative(relative, text.startswith("-"), now)
     else:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        moment = datetime.fromisoformat(text)
         if moment.tzinfo is None:
             moment = moment.replace(tzinfo=now.tzinfo)
         if end and len(text) == 10:

@@ -175,10 +175,15 @@ class Compiler(Protocol):
         ...
 
 
-def quoted(name: str) -> str:
-    """An identifier for ClickHouse. `%` is refused, as PostHog does."""
+def permitted(name: str) -> str:
+    """A name of the query's author; `%` in it is refused."""
     if "%" in name:
         raise HogQLError(f'The HogQL identifier "{name}" is not permitted as it contains the "%" character')
+    return name
+
+
+def quoted(name: str) -> str:
+    """An identifier for ClickHouse."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
 
 

@@ -50,7 +50,7 @@ class Translator:
             parts.append(f"{later['set_operator']} {_member(later['select_query'], sql)}")
         text = " ".join(parts)
         if node.get("order_by") or node.get("limit") is not None:
-            text = _limited_set(node, text, outputs, self)
+            text = _limited_set(node, text, outputs, self, limits)
         return text, outputs
 
 
@@ -66,13 +66,13 @@ def _member(node: Node, sql: str) -> str:
     return f"({sql})" if node["node"] == "SelectSetQuery" or " LIMIT " in sql or " ORDER BY " in sql else sql
 
 
-def _limited_set(node: Node, text: str, outputs: dict[str, Value], translator: Translator) -> str:
+def _limited_set(node: Node, text: str, outputs: dict[str, Value], translator: Translator, limits: Limits | None) -> str:
     scope = Scope(translator.request, sources=[Source("members", translator.request, outputs=outputs)])
     text = f"SELECT * FROM ({text}) AS `members`"
     if node.get("order_by"):
         text += " ORDER BY " + ", ".join(order_text(item, scope, translator) for item in node["order_by"])
     if node.get("limit") is not None:
-        text += f" LIMIT {translator.expression(node['limit'], scope).sql}"
+        text += " " + _limit(node, scope, translator, limits)
     return text
 
 

@@ -37,16 +37,17 @@ def translate(
     refuse_size(tree, max_elements)
     if not offset_allowed:
         refuse_offset(tree)
-    tree = fill_placeholders(tree, request)
     paged = tree["node"] == "SelectQuery" and tree.get("limit") is None
     translator = Translator(request)
     try:
+        tree = fill_placeholders(tree, request)
         limits = Limits(default=default_rows + 1 if paged else default_rows, most=max_rows)
         sql, outputs = translator.query(tree, None, limits)
+        hogql = printed_query(tree)
     except RecursionError:
         raise HogQLError("Expression is too deeply nested") from None
     columns = tuple(_names(tree, list(outputs)))
-    return Translation(sql, printed_query(tree), columns, default_rows if paged else None)
+    return Translation(sql, hogql, columns, default_rows if paged else None)
 
 
 def _names(tree: Node, outputs: list[str]) -> list[str]:
