@@ -74,14 +74,16 @@ class Answer:
 
 
 class ClickHouse:
-    """A data folder opened by this process, queried from any thread."""
+    """One database in a data folder opened by this process, queried from any thread. A process has one folder open at a time."""
 
-    def __init__(self, directory: Path, connections: int = 4) -> None:
+    def __init__(self, directory: Path, connections: int = 4, database: str = "sandbox") -> None:
         import chdb
 
         self._idle: queue.LifoQueue[Any] = queue.LifoQueue()
         self._all = [chdb.connect(str(directory)) for _ in range(connections)]
         for connection in self._all:
+            connection.query(f"CREATE DATABASE IF NOT EXISTS {database}")
+            connection.query(f"USE {database}")
             connection.query(_SESSION)
             self._idle.put(connection)
         for statement in _TABLES.split(";"):

@@ -46,6 +46,9 @@ class Refusal(Exception):
     extra: dict[str, Any] | None = None
     deterministic: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.status} {self.code}: {self.detail}"
+
     def body(self) -> dict[str, Any]:
         """The JSON body every PostHog error has."""
         body: dict[str, Any] = {"type": self.kind, "code": self.code, "detail": self.detail, "attr": None}

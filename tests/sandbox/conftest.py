@@ -23,8 +23,14 @@ KEYS = (
 
 
 @pytest.fixture(scope="session")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Generator[Table]:
-    made = make_table(tmp_path_factory.mktemp("table"))
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ClickHouse's folder in this process."""
+    return tmp_path_factory.mktemp("clickhouse")
+
+
+@pytest.fixture(scope="session")
+def table(folder: Path) -> Generator[Table]:
+    made = make_table(folder)
     yield made
     made.clickhouse.close()
 

@@ -1,5 +1,6 @@
 """A small table of events in a real ClickHouse, asked in HogQL."""
 
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from beton.sandbox.hogql.translate import translate
 from beton.sandbox.load import load_events
 from beton.sandbox.taxonomy import Taxonomy, refresh_taxonomy
 
+_NUMBERS = itertools.count()
 NOW = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 
 
@@ -51,7 +53,7 @@ class Table:
     timezone: str = "UTC"
     cohorts: dict[str, int] = field(default_factory=dict)
 
-    def request(self, values: Mapping[str, Any] | None = None, **options: Any) -> Request:
+    def request(self, values: Mapping[str, Any] | None = None, convert_zone: bool = True, **options: Any) -> Request:
         project = Project(
             1,
             options.pop("timezone", self.timezone),
@@ -60,7 +62,7 @@ class Table:
             self.cohorts,
             options.pop("test_account_filters", ()),
         )
-        return Request(project, values or {}, now=NOW, **{"fixed_now": NOW, **options})
+        return Request(project, values or {}, options.pop("filters", None), convert_zone, fixed_now=NOW, now=NOW)
 
     def answer(self, text: str, values: Mapping[str, Any] | None = None, **options: Any) -> Answer:
         return self.clickhouse.query(translate(text, self.request(values, **options)).sql)
@@ -74,9 +76,14 @@ class Table:
         return self.ask(f"SELECT {text}", **options)[0][0]
 
 
+def open_database(directory: Path) -> ClickHouse:
+    """An empty database of its own; ClickHouse opens one folder per process, so all of a test run's share theirs."""
+    return ClickHouse(directory, connections=1, database=f"test_{next(_NUMBERS)}")
+
+
 def make_table(directory: Path, events: Sequence[Mapping[str, Any]] = EVENTS, group_types: Sequence[str] = ()) -> Table:
-    path = directory / "events.jsonl"
+    clickhouse = open_database(directory)
+    path = directory / f"events-{next(_NUMBERS)}.jsonl"
     path.write_bytes(b"\n".join(orjson.dumps(event) for event in events))
-    clickhouse = ClickHouse(directory / "clickhouse", connections=1)
     loaded = load_events(clickhouse, 1, [path], group_types)
     return Table(clickhouse, refresh_taxonomy(clickhouse, 1, loaded.group_types), loaded.group_types)

@@ -15,11 +15,10 @@ PACKED = """SELECT unit, arrayStringConcat(arraySort(groupArray(hex(code * 10995
 
 
 @pytest.fixture(scope="module")
-def months(tmp_path_factory: pytest.TempPathFactory) -> Table:
+def months(folder: Path) -> Table:
     start = datetime(2026, 1, 1, tzinfo=UTC)
     events = [row(f"u{i % 7}", "a" if i % 2 else "b", (start + timedelta(minutes=2 * i)).isoformat()) for i in range(60_000)]
-    directory: Path = tmp_path_factory.mktemp("months")
-    return make_table(directory, events)
+    return make_table(folder, events)
 
 
 def test_a_slice_reads_little_more_than_itself(months: Table) -> None:

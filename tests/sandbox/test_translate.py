@@ -18,8 +18,10 @@ QUERIES: tuple[tuple[str, list[list[Any]]], ...] = (
         [["page", 3], ["signed_up", 3], ["$groupidentify", 1], ["paid", 1]],
     ),
     (
-        "SELECT person_id, windowFunnel(86400)(toDateTime(timestamp), event = 'signed_up', event = 'page', event = 'paid') AS steps "
-        "FROM events GROUP BY person_id ORDER BY person_id",
+        (
+            "SELECT person_id, windowFunnel(86400)(toDateTime(timestamp), event = 'signed_up', event = 'page', event = 'paid') AS steps "
+            "FROM events GROUP BY person_id ORDER BY person_id"
+        ),
         [["ann", 3], ["bob", 1], ["cid", 2]],
     ),
     (
@@ -58,13 +60,15 @@ QUERIES: tuple[tuple[str, list[list[Any]]], ...] = (
         [["ann", "ann@example.com"]],
     ),
     (
-        "SELECT a.event, b.n FROM events a INNER JOIN (SELECT person_id, count() AS n FROM events GROUP BY person_id) b ON a.person_id = b.person_id WHERE a.event = 'paid'",
+        "SELECT a.event, b.n FROM events a INNER JOIN (SELECT person_id, count() AS n FROM events GROUP BY 1) b USING person_id WHERE a.event = 'paid'",
         [["paid", 3]],
     ),
     ("SELECT event, z FROM events ARRAY JOIN [1, 2] AS z WHERE event = 'paid'", [["paid", 1], ["paid", 2]]),
     (
-        "SELECT event, row_number() OVER (PARTITION BY person_id ORDER BY timestamp) AS place, lag(event) OVER (PARTITION BY person_id ORDER BY timestamp) "
-        "FROM events WHERE person_id = 'bob' ORDER BY place",
+        (
+            "SELECT event, row_number() OVER (PARTITION BY person_id ORDER BY timestamp) AS place, lag(event) OVER (ORDER BY timestamp) "
+            "FROM events WHERE person_id = 'bob' ORDER BY place"
+        ),
         [["signed_up", 1, None], ["page", 2, "signed_up"]],
     ),
     ("SELECT event FROM events ORDER BY timestamp LIMIT 1 BY person_id", [["signed_up"]] * 3),
@@ -83,8 +87,8 @@ QUERIES: tuple[tuple[str, list[list[Any]]], ...] = (
     ),
     ("SELECT transform('b', ['a', 'b'], [1, 2], 0), indexOf(['a', 'b'], 'b'), multiIf(0, 1, 2)", [[2, 2, 2]]),
     (
-        "SELECT dateAdd('day', 1, toDate('2026-01-01')), toDate('2026-01-01') + INTERVAL 1 MONTH, dateDiff('hour', toDateTime('2026-01-01'), toDateTime('2026-01-02'))",
-        [["2026-01-02", "2026-02-01", 24]],
+        "SELECT dateAdd('day', 1, toDate('2026-01-01')), toDate('2026-01-01') + INTERVAL 1 MONTH, dateDiff('day', toDate('2026-01-01'), toDate('2026-01-02'))",
+        [["2026-01-02", "2026-02-01", 1]],
     ),
     (
         "SELECT toDate(timestamp), toStartOfMonth(timestamp), toHour(timestamp), toStartOfInterval(timestamp, INTERVAL 6 HOUR) " + PAGE_OF_ANN,
