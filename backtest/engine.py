@@ -21,6 +21,8 @@ from backtest.language import Hypothesis, Unit
 from backtest.score import Score, score_of
 from backtest.tally import Baseline, Tally, baseline, tally
 
+SharedKey = tuple[Unit, str, str, int]
+
 Fired = tuple[str, int, int]
 """Unit id, instant in microseconds, occurrence."""
 
@@ -35,30 +37,42 @@ class Backtest:
     hypotheses: Sequence[Hypothesis]
     keep_fires: bool = False
     tallies: dict[int, Tally] = field(default_factory=dict)
-    baselines: dict[tuple[Unit, str, str, int], Baseline] = field(default_factory=dict)
+    baselines: dict[SharedKey, Baseline] = field(default_factory=dict)
     fires: dict[int, list[Fired]] = field(default_factory=dict)
 
     def add(self, unit: Unit, log: EventLog, progress: Callable[[], None] = lambda: None) -> None:
         """`progress` is called after each hypothesis."""
-        fresh: set[tuple[Unit, str, str, int]] = set()
+        fresh: set[SharedKey] = set()
         for index, hypothesis in enumerate(self.hypotheses):
             if hypothesis.unit != unit:
                 continue
-            if (key := _shared_key(hypothesis)) not in fresh:
+            if (key := self.key_of(index)) not in fresh:
                 fresh.add(key)
-                more = baseline(hypothesis, log)
-                self.baselines[key] = self.baselines[key] + more if key in self.baselines else more
+                self.add_baseline(index, baseline(hypothesis, log))
             counted, fires = tally(hypothesis, log)
-            self.tallies[index] = self.tallies[index] + counted if index in self.tallies else counted
+            self.add_tally(index, counted)
             if self.keep_fires:
                 who = (log.units[unit_] for unit_ in fires.unit.tolist())
                 self.fires.setdefault(index, []).extend(zip(who, fires.at.tolist(), fires.occurrence.tolist(), strict=True))
             progress()
 
+    def add_tally(self, index: int, more: Tally) -> None:
+        """Add counts of further units to a hypothesis, named by its place."""
+        self.tallies[index] = self.tallies[index] + more if index in self.tallies else more
+
+    def add_baseline(self, index: int, more: Baseline) -> None:
+        """Add further units to the baseline that a hypothesis shares with others."""
+        key = self.key_of(index)
+        self.baselines[key] = self.baselines[key] + more if key in self.baselines else more
+
+    def key_of(self, index: int) -> SharedKey:
+        """Names the baseline of a hypothesis: its unit kind, entry, outcome and horizon."""
+        one = self.hypotheses[index]
+        return one.unit, first_key(one.entry), outcome_key(one), int(one.horizon)
+
     def scores(self) -> list[Score]:
         """In the order of the hypotheses; each of them must have had at least one log."""
-        pairs = enumerate(self.hypotheses)
-        return [score_of(hypothesis, self.tallies[index], self.baselines[_shared_key(hypothesis)]) for index, hypothesis in pairs]
+        return [score_of(one, self.tallies[index], self.baselines[self.key_of(index)]) for index, one in enumerate(self.hypotheses)]
 
 
 def run_backtest(hypotheses: Sequence[Hypothesis], logs: Mapping[Unit, Iterable[EventLog]]) -> list[Score]:
@@ -68,7 +82,3 @@ def run_backtest(hypotheses: Sequence[Hypothesis], logs: Mapping[Unit, Iterable[
         for log in parts:
             whole.add(unit, log)
     return whole.scores()
-
-
-def _shared_key(hypothesis: Hypothesis) -> tuple[Unit, str, str, int]:
-    return hypothesis.unit, first_key(hypothesis.entry), outcome_key(hypothesis), int(hypothesis.horizon)

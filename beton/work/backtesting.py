@@ -44,20 +44,32 @@ def window_of(as_of: datetime, window_days: float) -> Window:
 async def backtest_hypotheses(
     place: Workplace, connection: Connection, hypotheses: Sequence[Hypothesis], window: Window, progress: Progress = lambda *_: None
 ) -> Tested:
-    """Score hypotheses against a project. Nothing that was read is kept."""
-    taxonomy = place.taxonomy(connection)
+    """Score hypotheses against a project in one go. Nothing that was read is kept."""
     whole = Backtest(tuple(hypotheses))
-    most = 1
+    buckets = await count_buckets(place, connection, hypotheses, window)
+    for number in range(buckets):
+        await add_bucket(place, connection, whole, window, (number, buckets), progress)
+    return Tested(tuple(hypotheses), tuple(whole.scores()), window, buckets)
+
+
+async def count_buckets(place: Workplace, connection: Connection, hypotheses: Sequence[Hypothesis], window: Window) -> int:
+    """How many hash buckets of units memory asks for: one aggregated query per unit kind."""
+    taxonomy = place.taxonomy(connection)
     async with place.client(connection) as client:
-        for plan in plan_reads(hypotheses, window):
+        sizes = [await reader_for(client, plan, taxonomy).sizes() for plan in plan_reads(hypotheses, window)]
+    return max(buckets_for(place, one) for one in sizes)
+
+
+async def add_bucket(
+    place: Workplace, connection: Connection, whole: Backtest, window: Window, bucket: tuple[int, int], progress: Progress = lambda *_: None
+) -> None:
+    """Read one hash bucket of every unit kind and add it up."""
+    taxonomy = place.taxonomy(connection)
+    async with place.client(connection) as client:
+        for plan in plan_reads(whole.hypotheses, window):
             reader = reader_for(client, plan, taxonomy)
-            sizes = await reader.sizes()
-            buckets = buckets_for(place, sizes)
-            most = max(most, buckets)
-            for number in range(buckets):
-                log = await read_bucket(reader, (number, buckets), sizes, progress)
-                _score(whole, plan.unit, log, progress)
-    return Tested(tuple(hypotheses), tuple(whole.scores()), window, most)
+            log = await read_bucket(reader, bucket, await reader.sizes(None if bucket[1] == 1 else bucket), progress)
+            _score(whole, plan.unit, log, progress)
 
 
 async def read_log(client: PostHogClient, plan: ReadPlan, taxonomy: Taxonomy, progress: Progress) -> EventLog:

@@ -92,5 +92,6 @@ def decide(
             override_reason=override_reason,
             clears=seen.verdict.clears if seen.verdict else None,
             live_from=live_from,
+            backtest_id=seen.backtest.id if action is Action.APPROVE and seen.backtest else None,
         )
     return resource(place, hypothesis_id)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from agent.search import Found, Question, conditions, search
 from backtest import Window, plan_reads
+from backtest.durations import DAY
 from backtest.sentence import sentence, short_title
 from backtest.verdict import judge
 from beton.errors import BadInput
@@ -25,9 +26,16 @@ class Proposed:
 
 
 async def propose(
-    place: Workplace, connection: Connection, question: Question, window: Window, *, most: int = 10, progress: Progress = lambda *_: None
+    place: Workplace,
+    connection: Connection,
+    question: Question,
+    window: Window,
+    *,
+    most: int = 10,
+    progress: Progress = lambda *_: None,
+    run_id: str | None = None,
 ) -> Proposed:
-    """Search the connection's window for behaviour that precedes the outcome."""
+    """Search the connection's window for behaviour that precedes the outcome; `run_id` names a run that has begun already."""
     taxonomy = place.taxonomy(connection)
     singles = conditions(question, taxonomy, window)
     if not singles:
@@ -36,14 +44,15 @@ async def propose(
         (plan,) = plan_reads(singles, window)
         log = await read_log(client, plan, taxonomy, progress)
     found = search(question, singles, log, most=most, progress=lambda done, total, what: progress(f"Trying {what}", done, total))
-    return Proposed(tuple(keep(place, connection, found, window)), found, len(log.at))
+    return Proposed(tuple(keep(place, connection, found, window, run_id)), found, len(log.at))
 
 
-def keep(place: Workplace, connection: Connection, found: Found, window: Window) -> list[Hypothesis]:
+def keep(place: Workplace, connection: Connection, found: Found, window: Window, run_id: str | None = None) -> list[Hypothesis]:
     """Write the finds down with their numbers, in one transaction."""
     with place.store.transaction() as tx:
-        run = runs.queue(tx, "propose", connection_id=connection.id, request={"window_days": (window.end - window.start) / 86_400_000_000})
-        runs.begin(tx, run.id)
+        if run_id is None:
+            run_id = runs.queue(tx, "propose", connection_id=connection.id, request={"window_days": (window.end - window.start) / DAY}).id
+            runs.begin(tx, run_id)
         kept = []
         for proposal in found.proposals:
             one = proposal.hypothesis
@@ -64,7 +73,7 @@ def keep(place: Workplace, connection: Connection, found: Found, window: Window)
             NewBacktest(
                 hypothesis_id=row.id,
                 hypothesis_version=row.version,
-                run_id=run.id,
+                run_id=run_id,
                 as_of=instant(window.end),
                 window_days=proposal.backtest["window_days"],
                 fingerprint=row.fingerprint,
@@ -74,5 +83,5 @@ def keep(place: Workplace, connection: Connection, found: Found, window: Window)
             for row, proposal, verdict in zip(kept, found.proposals, verdicts, strict=True)
         ]
         backtests.record(tx, results)
-        runs.finish(tx, run.id, RunStatus.DONE, counts={"tried": found.tried, "proposed": len(kept)} | place.reading.to_json())
+        runs.finish(tx, run_id, RunStatus.DONE, counts={"tried": found.tried, "proposed": len(kept)} | place.reading.to_json())
     return kept

@@ -1,0 +1,85 @@
+"""Tallies and baselines as JSON values and back, without loss: what a finished hash bucket leaves behind, so that a crash costs only the
+unfinished one. Whole numbers, ages and flags; no unit, no event, no property.
+"""
+
+from __future__ import annotations
+
+import base64
+import zlib
+from typing import Any
+
+import numpy as np
+
+from backtest.baseline import AgeTable
+from backtest.engine import Backtest
+from backtest.proportions import Closed
+from backtest.tally import Baseline, Tally
+
+
+def dump(done: Backtest) -> dict[str, Any]:
+    """What a backtest has added up so far. Keys of baselines are those of the first hypothesis that uses them."""
+    firsts = {done.key_of(index): index for index in reversed(range(len(done.hypotheses)))}
+    return {
+        "tallies": {str(index): _tally(one) for index, one in done.tallies.items()},
+        "baselines": {str(firsts[key]): _baseline(one) for key, one in done.baselines.items()},
+    }
+
+
+def add(whole: Backtest, part: dict[str, Any]) -> None:
+    """Add a dumped part to a backtest of the same hypotheses."""
+    for index, one in part["tallies"].items():
+        whole.add_tally(int(index), _as_tally(one))
+    for index, one in part["baselines"].items():
+        whole.add_baseline(int(index), _as_baseline(one))
+
+
+def _tally(one: Tally) -> dict[str, Any]:
+    closed = one.closed
+    return {
+        "counts": [one.fires_total, one.excluded_converted, one.pending, one.recall_converters, one.recall_hits],
+        "closed": [closed.tp, closed.fp, closed.fn, closed.tn],
+        "ages": _ints(one.ages),
+        "hits": _ints(one.hits.astype(np.int64)),
+        "leads": _ints(one.leads),
+        "fired": _table(one.fired),
+    }
+
+
+def _as_tally(told: dict[str, Any]) -> Tally:
+    fires, converted, pending, converters, recalled = told["counts"]
+    return Tally(
+        fires_total=fires,
+        excluded_converted=converted,
+        pending=pending,
+        recall_converters=converters,
+        recall_hits=recalled,
+        closed=Closed(*told["closed"]),
+        ages=_as_ints(told["ages"]),
+        hits=_as_ints(told["hits"]).astype(np.bool_),
+        leads=_as_ints(told["leads"]),
+        fired=_as_table(told["fired"]),
+    )
+
+
+def _baseline(one: Baseline) -> dict[str, Any]:
+    return {"population": one.population, "everyone": _table(one.everyone), "awake": _table(one.awake)}
+
+
+def _as_baseline(told: dict[str, Any]) -> Baseline:
+    return Baseline(told["population"], _as_table(told["everyone"]), _as_table(told["awake"]))
+
+
+def _table(one: AgeTable) -> list[str]:
+    return [_ints(part) for part in (one.risk_starts, one.risk_stops, one.hit_starts, one.hit_stops)]
+
+
+def _as_table(told: list[str]) -> AgeTable:
+    return AgeTable(*map(_as_ints, told))
+
+
+def _ints(values: np.ndarray) -> str:
+    return base64.b64encode(zlib.compress(values.astype("<i8").tobytes(), 1)).decode()
+
+
+def _as_ints(text: str) -> np.ndarray:
+    return np.frombuffer(zlib.decompress(base64.b64decode(text)), "<i8").astype(np.int64)
