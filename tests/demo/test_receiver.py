@@ -2,6 +2,8 @@
 
 import ast
 import http.client
+import socket
+import struct
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -64,6 +66,19 @@ def test_it_fails_as_often_as_it_was_told(receiver):
 
     assert [posted(receiver) for _ in range(3)] == [500, 429, 200]
     assert (receiver.failed_on_request, len(receiver.received), receiver.duplicates) == (2, 1, 0)
+
+
+@pytest.mark.parametrize("sent", [b"", b"POST /sig", b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n{", b"\x16\x03 nonsense\r\n\r\n"])
+def test_a_sender_that_dies_in_mid_sentence_leaves_no_trace(sent, capfd):
+    with Receiver(SECRET, clock=lambda: NOW) as receiver:
+        parts = urlsplit(receiver.url)
+        with socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=5) as connection:
+            connection.sendall(sent)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        assert posted(receiver) == 200
+
+    assert (receiver.rejected, len(receiver.received)) == (0, 1)
+    assert capfd.readouterr().err == ""
 
 
 def test_it_uses_nothing_of_beton():
