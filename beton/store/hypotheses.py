@@ -35,7 +35,7 @@ def add(tx: Transaction, new: NewHypothesis, *, actor: str) -> tuple[Hypothesis,
         "created_at": tx.now,
         "updated_at": tx.now,
     }
-    fresh = tx.insert_new(HypothesisRow, [values], returning=col(HypothesisRow.id))
+    fresh = tx.insert_new(HypothesisRow, [values])
     query = sa.select(HypothesisRow).where(
         col(HypothesisRow.workspace_id) == tx.workspace_id,
         col(HypothesisRow.connection_id) == new.connection_id,

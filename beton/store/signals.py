@@ -33,7 +33,7 @@ def record(
     hypothesis = _approved(tx, hypothesis_id, version)
     erased = erased_keys(tx, hypothesis.connection_id)
     values = [value for value in (_values(tx, hypothesis, finding) for finding in findings) if value["unit_key"] not in erased]
-    fresh = set(tx.insert_new(SignalRow, values, returning=col(SignalRow.id)))
+    fresh = set(tx.insert_new(SignalRow, values))
     written = [value for value in values if value["id"] in fresh]
     if not written:
         return []

@@ -22,6 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from beton.settings import Settings
+from beton.store.columns import Row
 from beton.store.engines import open_engine, reached, reading, writing
 from beton.store.migrate import migrate, require_current
 from beton.store.sealing import Place, Sealer
@@ -50,16 +51,17 @@ class Transaction:
         message = "\0".join((connection_id, unit_kind, unit_id)).encode()
         return base64.b32encode(hmac.digest(self.unit_hash_key, message, hashlib.sha256)[:20]).decode().lower()
 
-    def insert_new(self, row_type: type[Any], values: list[dict[str, Any]], returning: Any = None) -> list[Any]:
-        """Insert rows, leaving out those that a unique key already has; the `returning` column of those that were new."""
+    def insert_new(self, row_type: type[Row], values: list[dict[str, Any]]) -> list[str]:
+        """Insert rows, leaving out those that a unique key already has; the first key column of those that were new, in no order.
+
+        Rows go in bulk, hundreds to a statement, which the library does only for plain tables with RETURNING.
+        """
         if not values:
             return []
+        table = row_type.metadata.tables[str(row_type.__tablename__)]
         insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(row_type).on_conflict_do_nothing()
-        if returning is None:
-            self.session.execute(statement, values)
-            return []
-        return list(self.session.execute(statement.returning(returning), values).scalars())
+        statement = insert(table).on_conflict_do_nothing().returning(next(iter(table.primary_key)))
+        return list(self.session.execute(statement, values).scalars())
 
 
 class Store:
