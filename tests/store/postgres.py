@@ -38,21 +38,22 @@ def binaries() -> Path:
 def temporary_postgres() -> Generator[str]:
     """The URL of a fresh server's maintenance database; the server and its files are gone afterwards."""
     home = Path(tempfile.mkdtemp(prefix="pg-", dir=fast_directory()))  # short: a Unix socket's path may have some 107 characters
-    account = _account(home)
-    programs = _reachable(binaries(), home, account)
     data = home / "data"
-
-    def run(program: str, *arguments: str) -> None:
-        command = [str(programs / program), *arguments]
-        subprocess.run(command, check=True, env=_ENVIRONMENT, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **account)
-
     try:
+        account = _account(home)
+        programs = _reachable(binaries(), home, account)
+
+        def run(program: str, *arguments: str) -> None:
+            command = [str(programs / program), *arguments]
+            subprocess.run(command, check=True, env=_ENVIRONMENT, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, **account)
+
         run("initdb", "-D", str(data), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "--no-instructions")
         run("pg_ctl", "-D", str(data), "-w", "-l", str(home / "log"), "-o", f"-k {home} {_SERVER}", "start")
-        yield f"postgresql://postgres@/postgres?host={home}"
-    finally:
-        if (data / "postmaster.pid").exists():
+        try:
+            yield f"postgresql://postgres@/postgres?host={home}"
+        finally:
             run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+    finally:
         shutil.rmtree(home, ignore_errors=True)
 
 
