@@ -1,10 +1,11 @@
 """Send what is due: one lane per route, so that a dead or slow destination delays nobody but itself.
 
     due_routes        which routes have deliveries waiting
-      per route       claim a few, send them at once, settle each as it ends; again, while the receiver keeps up
+      per route       claim one or a few, send, settle each as it ends; again, while the receiver keeps up
 
-A lane begins with a single delivery and doubles; it stops at the first batch in which the receiver only failed, asked for patience or
-wanted no more. So a dead receiver costs one attempt of one delivery per call, and few deliveries are leased at a time.
+A lane sends one at a time; where the receiver takes longer to answer than we to write down, it doubles. It stops as soon as the receiver is
+silent, asks for patience or wants no more, or fails three times running. So a dead receiver costs one attempt of one delivery per call, and a
+process that dies leaves hardly more than one message per route that was sent and not written down.
 
 Claims are leases that the outbox takes back when they run out. A process killed between sending and settling has sent a message whose
 attempt nobody wrote down; the next holder of the delivery sends it again, with the same `webhook-id` and the same bytes.
@@ -33,6 +34,13 @@ LEASE = timedelta(seconds=60)
 
 WIDEST = 8
 """Most deliveries on their way to one destination at a time."""
+
+FAILURES = 3
+"""Batches in a row in which the receiver only failed, after which it is left alone until the next call. One message that a receiver stumbles
+over must not hold up the others."""
+
+PROMPT_MS = 50
+"""Up to this latency, sending side by side gains little and would only leave more in the air when a process dies."""
 
 MOST_LANES = 100
 """Most destinations served at a time."""
@@ -137,15 +145,18 @@ class _Round:
 
     async def lane(self, route_id: str) -> None:
         async with self.lanes, self.client_factory() as client:
-            width, left = 1, self.limit
-            while left > 0:
+            width, left, failures = 1, self.limit, 0
+            while left > 0 and failures < FAILURES:
                 parcels = await self.ask(self.outbox.claim, route_id, min(width, left))
                 if not parcels:
                     return
-                outcomes = await _all([self._send(parcel, client) for parcel in parcels])
-                if _needs_rest([outcome for outcome in outcomes if outcome is not None]):
+                endings = await _all([self._send(parcel, client) for parcel in parcels])
+                outcomes = [ending for ending in endings if ending is not None]
+                if _needs_rest(outcomes):
                     return
-                width, left = min(width * 2, WIDEST), left - len(parcels)
+                failures = failures + 1 if outcomes and all(outcome.kind == "retry" for outcome in outcomes) else 0
+                slow = any(outcome.latency_ms > PROMPT_MS for outcome in outcomes)
+                width, left = min(width * 2, WIDEST) if slow else 1, left - len(parcels)
 
     async def _send(self, parcel: Parcel, client: httpx.AsyncClient) -> Outcome | None:
         """One attempt, written down; `None` when there was nothing to attempt."""
@@ -199,10 +210,10 @@ def written(outcome: Outcome, attempts_made: int, now: datetime, rng: random.Ran
 
 
 def _needs_rest(outcomes: Sequence[Outcome]) -> bool:
-    """Whether the receiver is down, asks for patience or wants no more. One message it stumbles over among others is no reason to stop."""
+    """Whether the receiver asks for patience, wants no more, or does not answer at all."""
     if any(outcome.kind == "gone" or outcome.retry_after is not None or outcome.status_code == 429 for outcome in outcomes):
         return True
-    return bool(outcomes) and all(outcome.kind == "retry" for outcome in outcomes)
+    return bool(outcomes) and all(outcome.kind == "retry" and outcome.status_code is None for outcome in outcomes)
 
 
 async def _all(attempts: Sequence[Awaitable[Outcome | None]]) -> list[Outcome | None]:

@@ -10,7 +10,7 @@ import pytest
 
 from beton.demo.receiver import Receiver
 from beton.errors import StoreError
-from beton.routing.deliver import LEASE, WIDEST, deliver_due
+from beton.routing.deliver import FAILURES, LEASE, WIDEST, deliver_due
 from beton.routing.schedule import GAPS
 from beton.routing.webhook import Patience, open_client
 from beton.signals import DeliveryStatus
@@ -192,6 +192,12 @@ def test_a_silent_receiver_costs_one_attempt_per_call(outbox):
         assert run(outbox).attempts == 1
 
 
+def test_a_receiver_that_fails_all_the_time_is_left_alone_after_a_few(outbox):
+    with serving(answer(502)) as url:
+        outbox.add_route("rte_1", url, signals(50))
+        assert run(outbox).attempts == FAILURES
+
+
 def test_a_message_that_a_receiver_stumbles_over_does_not_stop_the_others(outbox, clock):
     def script(connection):
         poison = b'"signal_id":"sig_3"' in request_read(connection)
@@ -226,21 +232,23 @@ def test_dead_and_slow_receivers_delay_nobody_else(outbox, receiver):
     assert max(settled["rte_z"]) < min(min(times) for route, times in settled.items() if route.startswith("rte_a"))
 
 
-def test_few_are_on_their_way_to_one_receiver_at_a_time(outbox, clock):
+@pytest.mark.parametrize(("milliseconds", "expected"), [(5, 1), (500, WIDEST)])
+def test_a_slow_receiver_gets_several_at_a_time_and_a_prompt_one_each_for_itself(outbox, clock, milliseconds, expected):
     under_way, most = 0, 0
 
     async def handle(request):
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
-        await asyncio.sleep(0.005)
+        clock.advance(milliseconds=milliseconds)
+        await asyncio.sleep(0.002)
         under_way -= 1
         return httpx.Response(200)
 
     outbox.add_route("rte_1", "http://127.0.0.1:9/", signals(60))
     report = run(outbox, lambda: httpx.AsyncClient(transport=httpx.MockTransport(handle)))
 
-    assert (report.delivered, most) == (60, WIDEST)
+    assert (report.delivered, most) == (60, expected)
 
 
 def test_the_limit_is_per_route(outbox, receiver):
