@@ -21,7 +21,7 @@ _ROWS_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
 
 _SESSION = """SET output_format_json_quote_64bit_integers = 0, output_format_json_quote_denormals = 0,
  output_format_json_quote_decimals = 1, output_format_json_escape_forward_slashes = 0, output_format_json_named_tuples_as_objects = 1,
- output_format_json_validate_utf8 = 1, timeout_overflow_mode = 'throw', read_overflow_mode = 'throw', join_use_nulls = 0,
+ output_format_json_validate_utf8 = 1, timeout_overflow_mode = 'throw', read_overflow_mode = 'throw', join_use_nulls = 0, transform_null_in = 1,
  max_query_size = 20000000, max_ast_elements = 4000000, max_expanded_ast_elements = 4000000, max_parser_depth = 3000,
  optimize_use_implicit_projections = 0, max_partitions_per_insert_block = 0, session_timezone = 'UTC', date_time_output_format = 'iso'"""
 

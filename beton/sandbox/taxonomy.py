@@ -108,8 +108,6 @@ _MERGED = "concat('{', arrayStringConcat(groupArray(concat(toJSONString(name), '
 
 def _rebuild_persons(clickhouse: ClickHouse, team_id: int) -> None:
     """Persons are the events' person ids; their properties the latest `$set` of each name, under the earliest `$set_once`."""
-    clickhouse.execute("TRUNCATE TABLE persons")
-    clickhouse.execute("TRUNCATE TABLE person_distinct_ids")
     sets = (
         f"SELECT person_id, timestamp, {{weight}} AS weight, arrayJoin(JSONExtractKeysAndValuesRaw(properties, '{{key}}')) AS kv FROM events "
         f"WHERE team_id = {team_id} AND position(properties, '\"{{key}}\"') > 0"
@@ -121,19 +119,22 @@ def _rebuild_persons(clickhouse: ClickHouse, team_id: int) -> None:
     seen = (
         f"SELECT person_id, min(timestamp) AS first, max(event = '$identify') AS identified FROM events WHERE team_id = {team_id} GROUP BY person_id"
     )
-    clickhouse.execute(
-        f"INSERT INTO persons SELECT {team_id}, s.person_id, s.first, if(m.properties = '', '{{}}', m.properties), "
-        f"s.identified OR m.properties != '' FROM ({seen}) AS s LEFT JOIN ({merged}) AS m ON s.person_id = m.person_id"
+    _replace(
+        clickhouse,
+        "persons",
+        f"SELECT {team_id}, s.person_id, s.first, if(m.properties = '', '{{}}', m.properties), "
+        f"s.identified OR m.properties != '' FROM ({seen}) AS s LEFT JOIN ({merged}) AS m ON s.person_id = m.person_id",
     )
-    clickhouse.execute(
-        f"INSERT INTO person_distinct_ids SELECT {team_id}, distinct_id, argMax(person_id, timestamp) FROM events "
-        f"WHERE team_id = {team_id} GROUP BY distinct_id"
+    _replace(
+        clickhouse,
+        "person_distinct_ids",
+        f"SELECT {team_id}, distinct_id, argMax(person_id, timestamp) FROM events WHERE team_id = {team_id} GROUP BY distinct_id",
     )
 
 
 def _rebuild_groups(clickhouse: ClickHouse, team_id: int, group_types: tuple[str, ...]) -> None:
     """Groups are the keys on events; their properties the latest `$group_set` of `$groupidentify`."""
-    clickhouse.execute("TRUNCATE TABLE groups")
+    parts = [f"SELECT * FROM groups WHERE team_id != {team_id}"]
     for index, name in enumerate(group_types[:MAX_GROUP_TYPES]):
         quoted_name = "'" + name.replace("\\", "\\\\").replace("'", "\\'") + "'"
         identified = (
@@ -145,7 +146,16 @@ def _rebuild_groups(clickhouse: ClickHouse, team_id: int, group_types: tuple[str
         merged = f"SELECT gk, {_MERGED} AS properties FROM (SELECT * FROM ({values}) ORDER BY gk, name) GROUP BY gk"
         on_events = f"SELECT `$group_{index}` AS gk, timestamp FROM events WHERE team_id = {team_id} AND `$group_{index}` != ''"
         keys = f"SELECT gk, min(timestamp) AS first, max(timestamp) AS last FROM ({on_events} UNION ALL SELECT gk, timestamp FROM ({identified}))"
-        clickhouse.execute(
-            f"INSERT INTO groups SELECT {team_id}, {index}, k.gk, k.first, k.last, if(m.properties = '', '{{}}', m.properties) "
+        parts.append(
+            f"SELECT {team_id}, {index}, k.gk, k.first, k.last, if(m.properties = '', '{{}}', m.properties) "
             f"FROM ({keys} GROUP BY gk) AS k LEFT JOIN ({merged}) AS m ON k.gk = m.gk"
         )
+    _replace(clickhouse, "groups", " UNION ALL ".join(parts))
+
+
+def _replace(clickhouse: ClickHouse, table: str, rows: str) -> None:
+    """Swaps a table's rows at once: a query sees the old ones or the new ones, never none."""
+    clickhouse.execute(f"CREATE TABLE IF NOT EXISTS {table}_next AS {table}")
+    clickhouse.execute(f"TRUNCATE TABLE {table}_next")
+    clickhouse.execute(f"INSERT INTO {table}_next {rows}")
+    clickhouse.execute(f"EXCHANGE TABLES {table} AND {table}_next")

@@ -1,5 +1,7 @@
 """Throttles, slots, budget and breaker on a clock that moves by hand."""
 
+from contextlib import ExitStack
+
 import pytest
 
 from beton.sandbox.limits import FailureBreaker, ReadBudget, Slots, Throttles
@@ -74,9 +76,9 @@ def test_a_fourth_query_waits_half_a_minute_and_is_refused_without_retry_after()
 
 def test_a_waiting_query_takes_the_slot_that_comes_free() -> None:
     entered = []
-    slots = Slots(1, 30.0, lambda _: first.__exit__(None, None, None))
-    first = slots.slot()
-    first.__enter__()
+    held = ExitStack()
+    slots = Slots(1, 30.0, lambda _: held.close())
+    held.enter_context(slots.slot())
     with slots.slot():
         entered.append(True)
     assert entered == [True]
