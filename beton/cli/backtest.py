@@ -1,0 +1,153 @@
+"""`beton backtest`: hypotheses on a file of events, without any set-up, or on a connected project."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from beton.cli.options import FLAG, MANY, AsJson, AsOf, Columns, Groups, PropertyTypes, WindowDays, column_names, instant, now, pairs, property_types
+from beton.cli.printing import say
+from beton.cli.progress import showing
+from beton.cli.scores import bar_of, print_records, record
+from beton.errors import BadInput
+
+if TYPE_CHECKING:
+    from beton.event_files import EventFile, SkippedRows
+    from beton.hypothesis_files import HypothesisFile
+    from beton.settings import Settings
+
+
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Source:
+    """Where the events are."""
+
+    events: Annotated[str | None, Parameter(help="A file, folder, glob or object-storage address of events (Parquet, CSV, JSON lines).")] = None
+    connection: Annotated[str | None, Parameter(help="A connected project, by name.")] = None
+    group: Groups = ()
+    column: Columns = ()
+    property: PropertyTypes = ()
+    cohort: Annotated[
+        Sequence[str],
+        MANY,
+        Parameter(name="--cohort", help="Of a file: the members of a cohort, as id=file with one unit id a line. Repeatable."),
+    ] = ()
+    buckets: Annotated[
+        int | None, Parameter(help="Hash buckets of units; chosen from the size of the log unless given. No number depends on it.")
+    ] = None
+    memory_mb: Annotated[int | None, Parameter(name="--memory-mb", help="Memory that one read may take.")] = None
+
+    def check(self) -> None:
+        """One source, and no option of the other. Raises BadInput."""
+        if (self.events is None) == (self.connection is None):
+            raise BadInput("Name one source of events.", fix="Give --events FILE or --connection NAME.")
+        if self.events is None and (self.group or self.column or self.cohort):
+            raise BadInput("--group, --column and --cohort describe a file; a connection knows its own.", fix="Leave them out.")
+        if (self.buckets is not None and self.buckets < 1) or (self.memory_mb is not None and self.memory_mb < 128):
+            raise BadInput("--buckets is at least 1, and --memory-mb at least 128.")
+
+    def settings(self) -> Settings:
+        """Those of the environment, with what these options say instead."""
+        from beton.settings import load_settings
+
+        given = {"hash_buckets": self.buckets, "memory_limit_mb": self.memory_mb}
+        return load_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+
+    def open(self) -> EventFile:
+        """The file that `--events` names."""
+        from beton.event_files import ColumnMap, group_columns, open_event_file
+
+        return open_event_file(self.events or "", ColumnMap(groups=group_columns(self.group), **column_names(self.column)))
+
+
+def backtest(
+    *,
+    hypotheses: Annotated[Path, Parameter(help="A file of hypotheses (YAML or JSON). Refused whole when one of them is wrong.")],
+    source: Source | None = None,
+    as_of: AsOf = None,
+    window_days: WindowDays = 90,
+    save: Annotated[bool, FLAG, Parameter(help="Of a connection: keep the hypotheses as proposals with these results.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score hypotheses on a file of events (--events) or on a connected project (--connection)."""
+    where = source or Source()
+    where.check()
+    if window_days < 1:
+        raise BadInput("--window-days is at least 1.")
+    if save and where.connection is None:
+        raise BadInput("--save keeps hypotheses with their connection; a file has none.", fix="Leave --save out, or name a --connection.")
+    until = instant(as_of)
+    told = read_file(hypotheses)
+    if where.connection is None:
+        records = _of_file(where, told, until, window_days)
+    else:
+        from beton.cli.connected_backtest import score
+
+        records = score(where, told, until, window_days, save=save)
+    print_records(records, as_json=as_json)
+
+
+def read_file(path: Path) -> HypothesisFile:
+    """The hypotheses of a file, with every fault found before anything else is read. Raises BadInput."""
+    from beton.hypothesis_files import read_hypothesis_file
+
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BadInput(f"{path}: {error.strerror}.", fix="Name a YAML or JSON file of hypotheses.") from error
+    return read_hypothesis_file(content, name=str(path))
+
+
+def _of_file(where: Source, told: HypothesisFile, as_of: Any, window_days: int) -> list[dict[str, Any]]:
+    declared = dict(told.property_types) | property_types(where.property)
+    settings = where.settings()
+    from backtest.report import published
+    from beton.local_backtest import backtest_file, read_cohorts
+
+    cohorts = read_cohorts({name: Path(path) for name, path in pairs("--cohort", where.cohort).items()})
+    file = where.open()
+    until = as_of or now()
+    with showing() as tell:
+        result = backtest_file(
+            file,
+            told,
+            as_of=until,
+            window_days=window_days,
+            types=declared,
+            cohorts=cohorts,
+            buckets=settings.hash_buckets or None,
+            memory_limit_mb=settings.memory_limit_mb,
+            progress=lambda done, total: tell("Scoring", done, total),
+        )
+    for kind, skipped in result.skipped.items():
+        tell_rows(kind, result.rows_read, skipped)
+    bar, records = bar_of(settings), []
+    for one, score in zip(result.hypotheses, result.scores, strict=True):
+        skipped = result.skipped[one.unit if isinstance(one.unit, str) else one.unit.group]
+        rows = rows_of(result.rows_read, skipped)
+        records.append(record(one, published(score, result.window), bar, as_of=until.isoformat().replace("+00:00", "Z"), rows=rows))
+    return records
+
+
+SKIPPED = ("no_instant", "no_event", "no_unit", "duplicates", "broken_properties")
+
+
+def rows_of(read: int, rows: SkippedRows) -> dict[str, Any]:
+    """What became of the rows of a file, for one unit kind: `later` lie at or after the as-of instant, `cut_instants` were cut to microseconds."""
+    told = rows.as_json()
+    return {"read": read, "skipped": {reason: told[reason] for reason in SKIPPED}, "later": told["later"], "cut_instants": told["cut_instants"]}
+
+
+def tell_rows(kind: str, read: int, rows: SkippedRows) -> None:
+    """What was not counted, and why, with examples."""
+    told = rows.as_json()
+    counts = [f"{reason.replace('_', ' ')} {told[reason]:,}" for reason in (*SKIPPED, "later", "cut_instants") if told[reason]]
+    if counts:
+        say(f"Rows for {kind}: {read:,} read; {', '.join(counts)}")
+    for reason, examples in rows.examples.items():
+        for row in examples:
+            say(f"  {reason.replace('_', ' ')}: {row}")
