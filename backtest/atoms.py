@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backtest.events import Column, EventLog, Path, Presence, Window, event_log, first_key, first_per_unit
+from backtest.events import Column, EventLog, Matches, Path, Presence, Window, event_log, first_key, first_per_unit
 from backtest.fires import candidates, held
 from backtest.intervals import FOREVER, Ints
-from backtest.language import Counted, Did, Hypothesis, Last, State, Total, Trend, ValuesOf
+from backtest.language import SESSION_CAP, Counted, Did, First, Hypothesis, Last, State, Total, Trend, ValuesOf
 from backtest.matching import EventMatch, Json
 from backtest.values import PropertyTypes
 
@@ -89,23 +89,46 @@ def on_atoms(hypothesis: Hypothesis) -> Hypothesis:
     return hypothesis.model_copy(update={"clauses": tuple(clauses)})
 
 
-def remember(hypothesis: Hypothesis, log: EventLog) -> list[Remembered]:
-    """All matches of the hypothesis's atoms in a log, with the values it names; what was known before the window counts as known just before it."""
+def remember(hypothesis: Hypothesis, log: EventLog, entries: Mapping[str, int]) -> list[Remembered]:
+    """The matches that may still decide something, with the values that the hypothesis names.
+
+    Of units without an entry nothing is kept, and for clauses about a first span nothing outside of it. What was known before the window counts
+    as known just before it.
+    """
+    entry = np.array([entries.get(unit, FOREVER) for unit in log.units], np.int64)
     kept: list[Remembered] = []
-    for atom in atoms(hypothesis).values():
+    for atom, last in _reach(hypothesis).values():
         found = log.carrying(atom.path) if atom.key.startswith("state ") and atom.path else log.matches(atom.match)
-        values: Sequence[Json] = [None] * len(found)
-        if atom.path is not None:
-            column = log.columns[atom.path]
-            values = [column.values[code] if code >= 0 else None for code in column.codes[found.rows].tolist()]
-        elif atom.person and log.persons is not None:
-            values = [str(log.people[code]) for code in log.persons[found.rows].tolist()]
-        triples = zip(found.unit.tolist(), found.at.tolist(), values, strict=True)
+        since = entry[found.unit]
+        found = found.where((since < FOREVER) & ((last is None) | ((found.at >= since) & (found.at < since + (last or 0)))))
+        triples = zip(found.unit.tolist(), found.at.tolist(), _values(atom, log, found), strict=True)
         kept += [Remembered(atom.key, log.units[unit], at, value) for unit, at, value in triples]
         if atom.key.startswith("state ") and atom.path is not None and (seed := log.seeds.get(atom.path)) is not None:
-            known = np.flatnonzero(seed.codes >= 0).tolist()
+            known = np.flatnonzero((seed.codes >= 0) & (entry < FOREVER)).tolist()
             kept += [Remembered(atom.key, log.units[unit], log.window.start - 1, seed.values[seed.codes[unit]]) for unit in known]
     return kept
+
+
+def _reach(hypothesis: Hypothesis) -> dict[str, tuple[Atom, int | None]]:
+    """Each atom with how long after entry its matches matter; `None` where they matter at any time."""
+    reach: dict[str, tuple[Atom, int | None]] = {}
+    for clause in hypothesis.clauses:
+        span = getattr(clause, "span", None)
+        last = int(span.first) if isinstance(span, First) else SESSION_CAP if span == "first_session" else None
+        for atom in _of_clause(clause):
+            before = reach.get(atom.key)
+            longest = last if before is None else None if last is None or before[1] is None else max(last, before[1])
+            reach[atom.key] = (atom, longest)
+    return reach
+
+
+def _values(atom: Atom, log: EventLog, found: Matches) -> Sequence[Json]:
+    if atom.path is not None:
+        column = log.columns[atom.path]
+        return [column.values[code] if code >= 0 else None for code in column.codes[found.rows].tolist()]
+    if atom.person and log.persons is not None:
+        return [str(log.people[code]) for code in log.persons[found.rows].tolist()]
+    return [None] * len(found)
 
 
 def remembered_log(
@@ -165,12 +188,12 @@ LiveFire = tuple[str, int, int]
 """Unit id, instant in microseconds, occurrence."""
 
 
-def entries_in(hypothesis: Hypothesis, log: EventLog) -> dict[str, int]:
-    """Unit id to entry: first-ever where the log tells it, else the first that its window shows."""
+def entries_in(hypothesis: Hypothesis, log: EventLog, live_from: int) -> dict[str, int]:
+    """Unit id to entry: first-ever where the log tells it, else the first that its window shows; only of units that can still count."""
     first = log.firsts.get(first_key(hypothesis.entry))
     if first is None:
         first = _first_seen(hypothesis, log)
-    known = np.flatnonzero(first < FOREVER)
+    known = np.flatnonzero((first < FOREVER) & ((first >= live_from) | (not hypothesis.counts_entrants_only)))
     return {log.units[index]: int(first[index]) for index in known.tolist()}
 
 

@@ -1,1 +1,1 @@
-"""What a first minute with Beton needs besides Beton: somebody who receives its signals."""
+"""The whole product on a generated project, in one command: `story` tells it, `receiver` stands in for the tool where sales works."""

@@ -7,17 +7,18 @@ from collections.abc import Sequence
 
 from backtest import Hypothesis
 from beton.errors import Conflict
+from beton.routing.addresses import check_url
 from beton.routing.deliver import LEASE, DeliveryReport, Parcel, deliver_due
 from beton.routing.outcomes import Destination
 from beton.routing.payloads import body_bytes, signal_payload
-from beton.routing.signing import new_secret
+from beton.routing.signing import new_secret, standard_key
 from beton.routing.webhook import deliver, open_client
 from beton.signals import AttemptOutcome, Claim
 from beton.store import backtests, deliveries, hypotheses, routes
 from beton.store.records import Destination as SealedDestination
 from beton.store.records import Route
 from beton.store.store import Transaction
-from beton.work.workplace import Workplace
+from beton.work.workplace import Workplace, microseconds
 
 
 class StoredOutbox:
@@ -67,9 +68,11 @@ async def deliver_signals(place: Workplace, rng: random.Random) -> DeliveryRepor
     return await deliver_due(StoredOutbox(place), clock=place.clock, rng=rng)
 
 
-def add_route(place: Workplace, *, name: str, url: str, actor: str) -> tuple[Route, str]:
-    """A webhook for all signals, and its secret, which is shown this once."""
-    secret = new_secret()
+def add_route(place: Workplace, *, name: str, url: str, actor: str, secret: str | None = None) -> tuple[Route, str]:
+    """A webhook for all signals, and its secret (a fresh one unless given), which is shown this once."""
+    secret = secret or new_secret()
+    check_url(url, allow_insecure=place.settings.allow_insecure_hosts)
+    standard_key(secret)
     with place.store.transaction() as tx:
         return routes.add(tx, name=name, destination=SealedDestination(url=url, secret=secret), actor=actor), secret
 
@@ -79,9 +82,10 @@ async def try_route(place: Workplace, name_or_id: str) -> int:
     with place.store.reading() as tx:
         route = routes.get(tx, name_or_id)
         destination = destination_of(place, tx, route.id)
-    body = body_bytes({"type": "route.test", "route": route.name, "sent_at": place.clock().isoformat()})
+    now = place.clock()
+    body = body_bytes({"type": "route.test", "route": route.name, "sent_at": now.isoformat()})
     async with open_client() as client:
-        outcome = await deliver(destination, f"test_{route.id}", body, client=client, clock=place.clock)
+        outcome = await deliver(destination, f"test_{route.id}_{microseconds(now)}", body, client=client, clock=place.clock)
     if outcome.failure is not None:
         raise outcome.failure
     if outcome.status_code is None:

@@ -131,14 +131,16 @@ async def _start(place: Workplace, client: PostHogClient, one: Live, taxonomy: T
     """Read the whole window once and remember; mark who fired before the approved backtest ended. Gives how many these are."""
     (plan,) = plan_reads([one.meaning], Window(one.window_start, now))
     log = await read_log(client, plan, taxonomy, progress)
-    kept, entries = remember(one.meaning, log), entries_in(one.meaning, log)
+    entries = entries_in(one.meaning, log, one.live_from)
+    kept = remember(one.meaning, log, entries)
     members = {cohort: frozenset(log.units[index] for index in flags.nonzero()[0].tolist()) for cohort, flags in log.cohorts.items()}
     fires = _fires(one, kept, entries, {}, property_types(taxonomy), members, now)
     before = [fire for fire in fires if fire[1] < one.seen_until]
     with place.store.transaction() as tx:
         for scope in (one.scope, one.entry_scope):
             live.forget(tx, one.row.connection_id, scope)
-        _keep(tx, one, kept, entries)
+        done = set() if one.meaning.fires_again_after else {unit for unit, _, _ in before}
+        _keep(tx, one, (match for match in kept if match.unit not in done), entries)
         live.mark_fired(tx, one.row, one.unit_kind, [LiveFired(unit_id=unit, fired_at=instant(at), occurrence=count) for unit, at, count in before])
         live.advance(tx, one.row.connection_id, instant(one.seen_until), scope=one.scope)
     return len({unit for unit, _, _ in before})
@@ -154,9 +156,10 @@ async def _news(place: Workplace, client: PostHogClient, batch: Sequence[Live], 
     with place.store.transaction() as tx:
         for one in batch:
             live.forget(tx, one.row.connection_id, one.scope, since=instant(since))
-            known = _entries(tx, one)
-            fresh = {unit: at for unit, at in entries_in(one.meaning, log).items() if unit not in known}
-            _keep(tx, one, remember(one.meaning, log), fresh)
+            known, fired = _entries(tx, one), live.fired(tx, one.row.id, one.row.version)
+            fresh = {unit: at for unit, at in entries_in(one.meaning, log, one.live_from).items() if unit not in known}
+            waiting = {unit: at for unit, at in (known | fresh).items() if one.meaning.fires_again_after or unit not in fired}
+            _keep(tx, one, remember(one.meaning, log, waiting), fresh)
             if forgets(one.meaning):
                 live.prune(tx, one.row.connection_id, instant(since - one.meaning.look_back), scope=one.scope)
 
