@@ -6,13 +6,14 @@ nothing outlives the process, so the hash may differ between versions. Every buc
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from backtest.assembly import LONGEST_GAP, Rows, assemble
 from backtest.events import Column, EventLog, Path, Presence, presence_blocks
@@ -27,18 +28,29 @@ from beton.event_files.source import Source
 
 SEED = 5
 MEMORY_LIMIT_MB = 1500
-BYTES_PER_ROW, BYTES_PER_VALUE, BYTES_PER_FULL_ROW = 70, 8, 90
+BYTES_PER_ROW, BYTES_PER_VALUE, BYTES_PER_FULL_ROW = 45, 12, 45
 """Measured at the peak: each row of a bucket, each property of it, and again where all rows stay (any event is looked at)."""
 
-RESERVED_MB = 300
+RESERVED_MB = 450
 """What the libraries, the scan and the results take whatever the number of buckets."""
 
 PLAIN = "plain:"
 
 
 @dataclass(frozen=True)
+class Dropped:
+    """What reading left out: copies of rows, and properties that were broken (their rows stay)."""
+
+    duplicates: int = 0
+    broken_properties: int = 0
+
+    def __add__(self, other: Dropped) -> Dropped:
+        return Dropped(self.duplicates + other.duplicates, self.broken_properties + other.broken_properties)
+
+
+@dataclass(frozen=True)
 class BucketReader:
-    """Reads the buckets of one plan. `extraction.broken` and `duplicates.dropped` of all buckets add up to what the report says."""
+    """Reads the buckets of one plan."""
 
     source: Source
     columns: Columns
@@ -55,28 +67,29 @@ class BucketReader:
         matches = [*self.plan.firsts.values(), *(read.match for read in self.plan.lapses.values())]
         return self.plan.every_event or any(match is not None and match.any_event for match in matches)
 
-    def duplicates(self) -> Duplicates | None:
-        """None where the file has no uuid."""
+    def winners(self) -> pl.DataFrame | None:
+        """Which copies of repeated events count; None where the file has no uuid, or nothing twice."""
         if self.columns.uuid is None:
             return None
-        return find_duplicates(self._rows().select("uuid", "uuid2", "at", "tie", "unit", "name"), self.buckets)
+        winners = find_duplicates(self._rows().select("uuid", "uuid2", "at", "tie", "unit", "name"), self.buckets)
+        return winners if len(winners) else None
 
-    def read(self, bucket: int, duplicates: Duplicates | None) -> tuple[Rows, int]:
-        """All rows of the bucket before the as-of instant, sorted by unit and instant, and how many had broken properties."""
+    def read(self, bucket: int, winners: pl.DataFrame | None) -> tuple[Rows, Dropped]:
+        """All rows of the bucket before the as-of instant, sorted by unit and instant."""
         extraction = Extraction(self.needed, cells_are_json=self.source.kind != "parquet")
-        text = {"unit": pl.Categorical(pl.Categories.random()), "name": pl.Categorical(pl.Categories.random())}
-        text |= {"person": pl.Categorical(pl.Categories.random())} if self.plan.persons else {}
+        duplicates = None if winners is None else Duplicates(winners)
+        text = {name: pl.Categorical(pl.Categories.random()) for name in ("unit", "name", *(["person"] if self.plan.persons else []))}
         rows = self._rows()
         if self.buckets > 1:
             rows = rows.filter(pl.col("unit").hash(SEED) % self.buckets == bucket)
-        extra = [] if duplicates is None or not len(duplicates.winners) else ["uuid", "uuid2", "tie"]
+        extra = [] if duplicates is None else ["uuid", "uuid2", "tie"]
         if self.needed:
             extra += ["needs", *(["properties"] if self.columns.properties else []), *(PLAIN + name for name in self._plain())]
         rows = rows.select("at", *(pl.col(name).cast(kind) for name, kind in text.items()), *extra)
         parts = [self._coded(batch, list(text), extraction, duplicates) for batch in rows.collect_batches(engine="streaming")]
-        empty = pl.DataFrame(schema={"at": pl.Int64, **text})
-        frame = pl.concat([empty, *parts], rechunk=False)
-        return _sorted(frame, extraction), extraction.broken
+        self.source.trust(broken=extraction.broken)
+        frame = pl.concat([pl.DataFrame(schema={"at": pl.Int64, **text}), *parts], rechunk=False)
+        return _sorted(frame, extraction), Dropped(duplicates.dropped if duplicates else 0, extraction.broken)
 
     def _coded(self, batch: pl.DataFrame, text: list[str], extraction: Extraction, duplicates: Duplicates | None) -> pl.DataFrame:
         """A batch without its properties, which go into the extraction as codes."""
@@ -150,9 +163,20 @@ def _sorted(frame: pl.DataFrame, extraction: Extraction) -> Rows:
     names, name = _ranked(frame["name"])
     persons = _ranked(frame["person"])[1] if "person" in frame.columns else None
     at = frame["at"].to_numpy()
-    by = np.lexsort((at, unit))
+    by = _order(unit, at)
     columns = {path: Column(column.codes[by], column.values) for path, column in extraction.columns().items()}
     return Rows(units, names, unit[by], name[by], at[by], None if persons is None else persons[by], columns)
+
+
+def _order(unit: Codes, at: Ints) -> NDArray[np.intp]:
+    """By unit and instant; as one number where both fit into one, which is several times faster."""
+    if not len(at):
+        return np.empty(0, np.intp)
+    earliest = int(at.min())
+    bits = (int(at.max()) - earliest).bit_length()
+    if bits + int(unit.max()).bit_length() > 62:
+        return np.lexsort((at, unit))
+    return np.argsort((unit.astype(np.int64) << bits) | (at - earliest), kind="stable")
 
 
 def _ranked(coded: pl.Series) -> tuple[list[str], Codes]:
@@ -180,5 +204,5 @@ def choose_buckets(rows: int, properties: int, *, every_row: bool, memory_limit_
     return max(1, ceil(rows * per_row / room))
 
 
-def members(units: list[str], cohorts: Mapping[str, Any]) -> dict[str, Flags]:
+def members(units: Sequence[str], cohorts: Mapping[str, Any]) -> dict[str, Flags]:
     return {cohort: np.fromiter((unit in ids for unit in units), np.bool_, len(units)) for cohort, ids in cohorts.items()}

@@ -23,7 +23,8 @@ def hashes(uuid: pl.Expr, name: pl.Expr, unit: pl.Expr) -> list[pl.Expr]:
 
 @dataclass
 class Duplicates:
-    """`winners`: of each uuid that occurs more than once, the copy that counts. Feed the batches in order; `dropped` counts the others."""
+    """`winners`: of each uuid that occurs more than once, the copy that counts. Feed it the batches of one bucket, where all repeats of a winner
+    are; `dropped` counts the other copies."""
 
     winners: pl.DataFrame
     counted: set[tuple[int, int]] = field(default_factory=set)
@@ -44,18 +45,18 @@ class Duplicates:
         return batch.filter(pl.Series(keep))
 
 
-def find_duplicates(rows: pl.LazyFrame, parts: int) -> Duplicates:
-    """`rows`: the columns of `hashes`, `at`, and `unit` and `name` as text, which decide between copies of one instant. One pass
+def find_duplicates(rows: pl.LazyFrame, parts: int) -> pl.DataFrame:
+    """The winners. `rows`: the columns of `hashes`, `at`, and `unit` and `name` as text, which decide between copies of one instant. One pass
     for each part, in which the hashes of that part are in memory."""
     contested = [_repeated(rows.filter(pl.col("uuid") % parts == part)) for part in range(parts)]
     repeated = np.concatenate(contested)
     columns = {"uuid": pl.UInt64, "uuid2": pl.UInt64, "won_at": pl.Int64, "won_tie": pl.UInt64}
     if not len(repeated):
-        return Duplicates(pl.DataFrame(schema=columns))
+        return pl.DataFrame(schema=columns)
     copies = rows.join(pl.LazyFrame({"uuid": repeated}), on="uuid", how="semi").collect(engine="streaming")
     first = copies.sort("uuid", "uuid2", "at", "unit", "name").group_by("uuid", "uuid2", maintain_order=True)
     counted = first.agg(pl.len(), pl.col("at").first().alias("won_at"), pl.col("tie").first().alias("won_tie"))
-    return Duplicates(counted.filter(pl.col("len") > 1).select(columns))
+    return counted.filter(pl.col("len") > 1).select(*columns)
 
 
 def _repeated(rows: pl.LazyFrame) -> np.ndarray:

@@ -14,10 +14,10 @@ from backtest.plan import ReadPlan
 from backtest.taxonomy import Taxonomy
 from backtest.values import PropertyTypes
 from beton.errors import BadInput
-from beton.event_files.buckets import MEMORY_LIMIT_MB, BucketReader, choose_buckets, members
+from beton.event_files.buckets import MEMORY_LIMIT_MB, BucketReader, Dropped, choose_buckets, members
 from beton.event_files.columns import ColumnMap, Columns, find_columns
 from beton.event_files.properties import needed_properties
-from beton.event_files.source import Kind, Source, example_rows, open_source, telling
+from beton.event_files.source import Kind, LinesNeeded, Source, example_rows, open_source, telling
 from beton.event_files.survey import SkippedRows, Survey, take_survey, taxonomy_of
 
 T = TypeVar("T")
@@ -32,7 +32,10 @@ def open_event_file(
     column.
     """
     source = open_source(str(location), kind, storage_options)
-    return EventFile(source, find_columns(source, columns or ColumnMap()))
+    found = find_columns(source, columns or ColumnMap())
+    if source.kind == "jsonl" and any(place not in source.schema for place in found.groups.values()):
+        source = replace(source, line_by_line=True)  # ids out of properties must be as they were written
+    return EventFile(source, found)
 
 
 @dataclass
@@ -42,7 +45,7 @@ class EventFile:
     source: Source
     columns: Columns
     _survey: Survey | None = None
-    _dropped: dict[Unit, tuple[int, int]] = field(default_factory=dict)
+    _dropped: dict[Unit, Dropped] = field(default_factory=dict)
 
     @property
     def kinds(self) -> tuple[Unit, ...]:
@@ -83,27 +86,25 @@ class EventFile:
         if lacking := sorted(plan.cohorts - set(cohorts or {})):
             raise BadInput(f"the members of cohort {lacking[0]} are not known here", fix=f"Give a file of their ids: --cohort {lacking[0]}=<file>.")
         survey = self.survey(plan.window)
-        reader = BucketReader(self.source, self.columns, plan, buckets or self.buckets_for(plan, memory_limit_mb))
+        count = buckets or self.buckets_for(plan, memory_limit_mb)
         wanted = {name: frozenset(ids) for name, ids in (cohorts or {}).items() if name in plan.cohorts}
-        duplicates = self._reading(reader.duplicates) if survey.visible(plan.unit) else None
-        broken, given = 0, False
-        for bucket in range(reader.buckets):
-            with telling(self.source.location):
-                rows, unreadable = reader.read(bucket, duplicates)
-            broken += unreadable
-            self._dropped[plan.unit] = (duplicates.dropped if duplicates else 0, broken)
-            if rows.units or (not given and bucket == reader.buckets - 1):
+        # A reader is made anew each time: reading may find that the source must be read another way.
+        winners = self._reading(lambda: BucketReader(self.source, self.columns, plan, count).winners()) if survey.visible(plan.unit) else None
+        self._dropped[plan.unit], given = Dropped(), False
+        for bucket in range(count):
+            rows, dropped = self._reading(lambda bucket=bucket: BucketReader(self.source, self.columns, plan, count).read(bucket, winners))
+            self._dropped[plan.unit] += dropped
+            if rows.units or (not given and bucket == count - 1):
                 given = True
-                flags = members(list(rows.units), wanted)
-                log = reader.log(rows, types or {}, flags)
+                flags = members(rows.units, wanted)
+                log = BucketReader(self.source, self.columns, plan, count).log(rows, types or {}, flags)
                 del rows
                 yield log
 
     def skipped(self, unit: Unit, window: Window, *, examples: bool = True) -> SkippedRows:
         """Rows that do not count for units of this kind; duplicates and broken properties as the latest `logs` found them."""
         counted = self.survey(window).skipped(unit)
-        duplicates, broken = self._dropped.get(unit, (0, 0))
-        counted = replace(counted, duplicates=duplicates, broken_properties=broken)
+        counted = replace(counted, **vars(self._dropped.get(unit, Dropped())))
         return replace(counted, examples=self._reading(lambda: self._examples(unit, window, counted))) if examples else counted
 
     def _examples(self, unit: Unit, window: Window, counted: SkippedRows) -> dict[str, tuple[str, ...]]:
@@ -129,14 +130,14 @@ class EventFile:
         return {reason: example_rows(self.source, build(reason)) for reason in reasons if getattr(counted, reason)}
 
     def _reading(self, read: Callable[[], T]) -> T:
-        """Broken JSON lines are found while reading; from then on they are rows without anything in place of an error."""
+        """Only reading shows that JSON lines must be read one by one; then they are, from there on."""
         with telling(self.source.location):
             try:
                 return read()
-            except pl.exceptions.ComputeError:
-                if self.source.kind != "jsonl" or self.source.broken_lines:
+            except (pl.exceptions.ComputeError, LinesNeeded):
+                if self.source.kind != "jsonl" or self.source.line_by_line:
                     raise
-                self.source = replace(self.source, broken_lines=True)
+                self.source = replace(self.source, line_by_line=True)
                 return read()
 
 

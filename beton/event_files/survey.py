@@ -14,7 +14,7 @@ from backtest.language import Group, Unit
 from backtest.taxonomy import EventDefinition, GroupType, PropertyDefinition, PropertyType, Taxonomy
 from beton.event_files import instants
 from beton.event_files.columns import Columns
-from beton.event_files.properties import distinct_properties
+from beton.event_files.properties import BROKEN, distinct_properties
 from beton.event_files.source import Source
 
 NO_INSTANT, BEFORE, INSIDE, LATER = range(4)
@@ -186,6 +186,7 @@ def _sampled(source: Source, columns: Columns, end: int) -> _Sample:
         return _Sample(0, {}, {})
     frame = rows.head(ROWS_SAMPLED).collect(engine="streaming")
     place, objects = distinct_properties(frame["text"])
+    source.trust(broken=sum(one is BROKEN for one in objects))
     kinds: dict[str, set[str]] = {}
     for one in objects:
         for key, value in one.items():
@@ -215,12 +216,13 @@ def _confirmed(source: Source, columns: Columns, end: int, wanted: set[str]) -> 
     if rows is None or not wanted:
         return set()
     if columns.schema[columns.properties or ""] == pl.String:
-        # A key stands in the text as it is, unless it is escaped there.
-        quoted = [f'"{key}"' for key in wanted if '"' not in key]
+        # A key stands in the text as it is, unless it is escaped there (or should have been: see `LinesNeeded`).
+        quoted = [f'"{key}"' for key in wanted]
         rows = rows.filter(pl.col("text").str.contains_any(quoted) | pl.col("text").str.contains("\\", literal=True))
     found: set[str] = set()
     for batch in rows.select("text").collect_batches(engine="streaming"):
         _, objects = distinct_properties(batch["text"])
+        source.trust(broken=sum(one is BROKEN for one in objects))
         found |= wanted & set().union(*objects)
         if found == wanted:
             break
