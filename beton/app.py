@@ -1,0 +1,115 @@
+"""The composition root: settings, store, clock and jobs, put together once and handed down. Nothing else in Beton asks what time it is."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import ExitStack, asynccontextmanager
+from datetime import UTC, datetime
+
+import uvicorn
+from anyio import to_thread
+from litestar import Litestar
+
+from beton.errors import SettingsError
+from beton.settings import Settings, with_local_key
+from beton.store.store import open_store
+from beton.web import probes
+from beton.web.access import Doorkeeper, is_loopback
+from beton.web.api import api_router
+from beton.web.injected import Hands, Jobs, TryRoute, provided
+from beton.web.openapi import openapi
+from beton.web.problems import HANDLERS, add_headers, log_failure
+from beton.work.delivering import try_route
+from beton.work.workplace import Workplace
+
+LARGEST_BODY = 1_000_000
+"""Bytes of a request's body."""
+
+GRACE_SECONDS = 5
+"""How long requests under way may take after the server was told to stop; the jobs have as long again."""
+
+
+def utc_now() -> datetime:
+    """What time it is."""
+    return datetime.now(UTC)
+
+
+def try_now(place: Workplace, name_or_id: str) -> int:
+    """Send a test message along a route and wait, from a thread of a handler."""
+    return asyncio.run(try_route(place, name_or_id))
+
+
+def create_app(
+    place: Workplace,
+    *,
+    jobs: Jobs,
+    try_route: TryRoute = try_now,
+    host_names: Collection[str] = (),
+    on_stop: Callable[[], None] | None = None,
+) -> Litestar:
+    """The application over an open workplace.
+
+    `jobs` do the long work. `host_names` are the names, besides those of loopback, by which the server may be called. `on_stop` is called
+    when the last request has been answered, and may block.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncGenerator[None]:
+        del app
+        yield
+        if on_stop is not None:
+            await to_thread.run_sync(on_stop)
+
+    return Litestar(
+        route_handlers=[api_router(), *probes.HANDLERS, openapi],
+        dependencies=provided(place, Hands(jobs, try_route)),
+        middleware=[Doorkeeper(place.store, {place.settings.host, *host_names})],
+        exception_handlers=HANDLERS,
+        after_exception=[log_failure],
+        before_send=[add_headers],
+        request_max_body_size=LARGEST_BODY,
+        lifespan=[lifespan],
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+def serve(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
+    """Answer requests and do the jobs until told to stop. Raises before it listens when something of that cannot be had.
+
+    What is opened here is closed in the application's lifespan: uvicorn passes the signal that stopped it on to this process afterwards,
+    which ends it.
+    """
+    from beton.work.schedules import start_jobs, stop_jobs
+
+    check_loopback(settings.host)
+    settings = with_local_key(settings)
+    with ExitStack() as opened:
+        store = open_store(settings, clock)
+        opened.callback(store.close)
+        place = Workplace(settings, store, clock)
+        jobs = start_jobs(place)
+        opened.callback(stop_jobs, jobs)
+        app = create_app(place, jobs=jobs, on_stop=opened.close)
+        run = uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            lifespan="on",
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            server_header=False,
+            proxy_headers=False,
+            log_level="warning",
+        )
+        uvicorn.Server(run).run()
+
+
+def check_loopback(host: str) -> None:
+    """`SettingsError` for an address that others could reach: without accounts, whoever has a key may do everything."""
+    if host != "localhost" and not is_loopback(host):
+        raise SettingsError(
+            f"Beton does not listen on {host or 'every address'} yet: there are no accounts.",
+            code="settings.host_not_loopback",
+            fix="Leave BETON_HOST at 127.0.0.1, and reach the server through a tunnel, such as ssh -L.",
+        )

@@ -1,0 +1,74 @@
+"""Parameters and answers that many handlers share: pages, versions, and the ways in which an address may refuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import HeaderParameter, QueryParameter
+
+from beton.errors import BadInput, Fault, NotFound
+from beton.store.paging import LARGEST_PAGE
+from beton.store.records import Page
+from beton.web.api.resources import Listing, Problem
+from beton.web.problems import MEDIA_TYPE
+
+Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Most entries of one page.")]
+Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
+IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description='The ETag that was looked at, such as `"3"`.')]
+_ETAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
+_REFUSALS = {
+    400: "Malformed: not JSON, or nested too deeply.",
+    401: "No operator key, or not a valid one.",
+    404: "There is no such thing.",
+    409: "Not possible in the present state, or somebody else was first.",
+    410: "The receiver does not want deliveries any more.",
+    422: "Well formed, but refused; `errors` lists every fault.",
+    502: "The other side failed.",
+    503: "Not now.",
+    504: "The other side did not answer in time.",
+}
+PageType = TypeVar("PageType", bound=Listing)
+T = TypeVar("T")
+
+
+def refusals(*statuses: int) -> dict[int, ResponseSpec]:
+    """The documented refusals of a handler: those that every one has, and the named ones."""
+    every = sorted({400, 401, 422, *statuses})
+    return {status: ResponseSpec(Problem, False, _REFUSALS[status], MEDIA_TYPE) for status in every}
+
+
+def listed(page_type: type[PageType], read: Callable[[], Page[T]], cursor: str | None, show: Callable[[list[T]], list[Any]]) -> PageType:
+    """A page as it is sent. A cursor that leads nowhere is a fault of the request, not a missing thing."""
+    try:
+        found = read()
+    except NotFound:
+        if cursor is None:
+            raise
+        fault = Fault("cursor", "leads nowhere")
+        raise BadInput("The listing cannot go on from there.", [fault], code="input.cursor", fix="Begin again without a cursor.") from None
+    return page_type.model_validate({"data": show(list(found.data)), "next_cursor": found.next_after, "has_more": found.next_after is not None})
+
+
+ETAG = [ResponseHeader(name="ETag", documentation_only=True, description="The row version, in quotes.")]
+LOCATION = [ResponseHeader(name="Location", documentation_only=True, description="Where to read it.")]
+
+
+def etag(row_version: int) -> dict[str, str]:
+    """The header that names a version."""
+    return {"ETag": f'"{row_version}"'}
+
+
+def expected_version(if_match: str | None, row_version: int | None) -> int | None:
+    """The version that the caller has looked at, from the header or the body; `None` when they name none (or `*`)."""
+    if if_match is None or if_match.strip() == "*":
+        return row_version
+    named = _ETAG.fullmatch(if_match.strip())
+    if named is None:
+        raise BadInput("If-Match is not an ETag of this API.", [Fault("If-Match", "is not a row version")], fix='Send it as: If-Match: "3"')
+    if row_version is not None and row_version != int(named[1]):
+        raise BadInput("If-Match and row_version name two versions.", [Fault("row_version", "differs from If-Match")], fix="Send one of the two.")
+    return int(named[1])

@@ -1,0 +1,113 @@
+"""What the API takes in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+LARGEST_NUMBER = 2**63 - 1
+LONGEST_WINDOW_DAYS = 1096
+
+
+def in_utc(at: datetime) -> datetime:
+    """The instant in UTC; `ValueError` at the two ends of time, where that has no year."""
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is beyond the calendar") from None
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Words = Annotated[str, Field(min_length=1, max_length=2000)]
+Name = Annotated[str, Field(min_length=1, max_length=200, description="Name or id of a connection.")]
+WindowDays = Annotated[float, Field(gt=0, le=LONGEST_WINDOW_DAYS, description="Days of history, ending a minute ago.")]
+
+
+class Body(BaseModel):
+    """Base of everything that is taken in: no unknown fields, no text or number that a database could not hold."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _storable(cls, data: Any) -> Any:
+        waiting = [data]
+        while waiting:
+            one = waiting.pop()
+            if isinstance(one, str) and "\x00" in one:
+                raise ValueError("a text contains a NUL character")
+            if isinstance(one, int) and abs(one) > LARGEST_NUMBER:
+                raise ValueError("a number is larger than 64 bits can hold")
+            if isinstance(one, dict):
+                waiting += [*one.keys(), *one.values()]
+            elif isinstance(one, list):
+                waiting += one
+        return data
+
+
+class NewHypothesisBody(Body):
+    """A hypothesis that a person or a program has written."""
+
+    connection: Name
+    definition: dict[str, Any] = Field(description="The hypothesis in the language: see docs/reference/hypothesis.schema.json.")
+    selected: bool = Field(
+        default=False, description="True when it was chosen after looking at the data it will be tested on: then only later data confirm it."
+    )
+
+
+class Decision(Body):
+    """A decision about what was seen. Without `row_version` and `If-Match` it is about whatever is there now."""
+
+    row_version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="The row version that was looked at; stale ones are refused.")
+
+
+class Approval(Decision):
+    """An approval; below the bar it needs a reason."""
+
+    override_reason: Words | None = Field(default=None, description="Why it is approved although it does not clear the bar.")
+
+
+class Rejection(Decision):
+    """A rejection says why: the next proposals learn from it."""
+
+    reason: Words
+
+
+class Snooze(Decision):
+    """Not now: ask again at `until`."""
+
+    until: Instant
+
+
+class NewBacktestBody(Body):
+    """Hypotheses to be tested."""
+
+    connection: Name
+    hypothesis_ids: list[Name] | None = Field(default=None, min_length=1, max_length=1000, description="Null: all that are proposed or live.")
+    window_days: WindowDays = 90
+
+
+class NewProposalsBody(Body):
+    """A question to be searched for: behaviour of these units that precedes this outcome."""
+
+    connection: Name
+    outcome: dict[str, Any] = Field(description="The outcome, as in a hypothesis.")
+    entry: str | dict[str, Any] | None = Field(default=None, description="The event that starts a unit's clock, as in a hypothesis.")
+    unit: str | dict[str, Any] = Field(default="person", description="Whose behaviour, as in a hypothesis.")
+    window_days: WindowDays = 90
+
+
+class NewRouteBody(Body):
+    """A webhook for signals."""
+
+    name: Line
+    url: Annotated[str, Field(min_length=1, max_length=2048)]
+
+
+TAKEN: tuple[type[BaseModel], ...] = (
+    NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, NewRouteBody,
+)  # fmt: skip
+"""Every body that the API takes in."""

@@ -1,0 +1,117 @@
+"""Hypotheses: listed, read, written down."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from backtest import Hypothesis
+from backtest.reading import read_hypothesis
+from backtest.refusals import Fault as LanguageFault
+from backtest.refusals import taxonomy_faults
+from backtest.sentence import sentence, short_title
+from backtest.taxonomy import Taxonomy
+from beton.errors import BadInput, Fault
+from beton.lifecycle import Status
+from beton.store import audit, connections, hypotheses, taxonomies
+from beton.store.records import NewHypothesis
+from beton.web.api.asking import ETAG, LOCATION, Cursor, Limit, etag, listed, refusals
+from beton.web.api.bodies import NewHypothesisBody
+from beton.web.api.resources import History, HistoryEntry, HypothesisPage, HypothesisRead
+from beton.web.injected import TheActor, ThePlace
+from beton.work.deciding import resource, resources
+
+MOST_HISTORY = 500
+Statuses = Annotated[list[Status] | None, QueryParameter(name="status", description="May be given several times.")]
+ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
+
+
+@get("/hypotheses", sync_to_thread=True, responses=refusals(404), operation_id="listHypotheses", tags=["hypotheses"])
+def list_hypotheses(
+    place: ThePlace, statuses: Statuses = None, connection: ByConnection = None, limit: Limit = 50, cursor: Cursor = None
+) -> HypothesisPage:
+    """Hypotheses with their newest numbers, newest first."""
+    connection_id = None if connection is None else place.connection(connection).id
+    with place.store.reading() as tx:
+        return listed(
+            HypothesisPage,
+            lambda: hypotheses.listing(tx, connection_id=connection_id, statuses=statuses or (), limit=limit, after=cursor),
+            cursor,
+            lambda found: [HypothesisRead.of(one) for one in resources(place, found)],
+        )
+
+
+@get(
+    "/hypotheses/{hypothesis_id:str}",
+    sync_to_thread=True,
+    responses=refusals(404),
+    response_headers=ETAG,
+    operation_id="readHypothesis",
+    tags=["hypotheses"],
+)
+def read_one(place: ThePlace, hypothesis_id: FromPath[str]) -> Response[HypothesisRead]:
+    """One hypothesis. The ETag is its `row_version`."""
+    found = resource(place, hypothesis_id)
+    return Response(HypothesisRead.of(found), headers=etag(found.hypothesis.row_version))
+
+
+@post(
+    "/hypotheses",
+    sync_to_thread=True,
+    responses=refusals(404) | {200: ResponseSpec(HypothesisRead, generate_examples=False, description="It was known already.")},
+    response_headers=[*ETAG, *LOCATION],
+    operation_id="addHypothesis",
+    tags=["hypotheses"],
+)
+def add_hypothesis(place: ThePlace, actor: TheActor, data: JSONBody[NewHypothesisBody]) -> Response[HypothesisRead]:
+    """Write a hypothesis down as proposed: 201. One that means the same is already known: 200, and it stays as it is."""
+    written = definition(data.definition)
+    with place.store.transaction() as tx:
+        connection = connections.get(tx, data.connection)
+        if (snapshot := taxonomies.latest(tx, connection.id)) is not None:
+            _refuse(taxonomy_faults(written, Taxonomy.model_validate(snapshot.content)))
+        new = NewHypothesis(
+            connection_id=connection.id,
+            name=written.name or short_title(written),
+            fingerprint=written.fingerprint,
+            definition=written.canonical().to_json(),
+            sentence=sentence(written),
+            type=written.outcome.goal.value,
+            source="person",
+            selected=data.selected,
+        )
+        row, fresh = hypotheses.add(tx, new, actor=actor)
+    headers = etag(row.row_version) | {"Location": f"/api/v1/hypotheses/{row.id}"}
+    return Response(HypothesisRead.of(resource(place, row.id)), status_code=201 if fresh else 200, headers=headers)
+
+
+@get("/hypotheses/{hypothesis_id:str}/history", sync_to_thread=True, responses=refusals(404), operation_id="readHistory", tags=["hypotheses"])
+def read_history(place: ThePlace, hypothesis_id: FromPath[str]) -> History:
+    """Who did what to it, newest first."""
+    with place.store.reading() as tx:
+        hypotheses.get(tx, hypothesis_id)
+        found = audit.entries(tx, object_id=hypothesis_id, limit=MOST_HISTORY + 1)
+    return History(data=[HistoryEntry.of(one) for one in found[:MOST_HISTORY]], has_more=len(found) > MOST_HISTORY)
+
+
+def definition(data: object, under: str = "definition") -> Hypothesis:
+    """A hypothesis in the language's JSON form; `BadInput` with every fault, each under the field that it came in."""
+    read = read_hypothesis(data)
+    if isinstance(read, Hypothesis):
+        return read
+    _refuse(read, under)
+    raise BadInput("This is not a hypothesis.", [Fault(under, "cannot be read")])
+
+
+def _refuse(faults: list[LanguageFault], under: str = "definition") -> None:
+    if faults:
+        told = [Fault(f"{under}.{one.field}".strip("."), one.message, None, (one.nearest,) if one.nearest else ()) for one in faults]
+        count = "one fault" if len(told) == 1 else f"{len(told)} faults"
+        raise BadInput(f"The hypothesis has {count}; the first is {told[0]}", told)
+
+
+HANDLERS: list[HTTPRouteHandler] = [list_hypotheses, read_one, add_hypothesis, read_history]

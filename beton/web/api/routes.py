@@ -1,0 +1,85 @@
+"""Where signals go, and what became of them on the way."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from beton.routing.addresses import check_url
+from beton.signals import DeliveryStatus
+from beton.store import deliveries, routes
+from beton.web.api.asking import Cursor, Limit, listed, refusals
+from beton.web.api.bodies import NewRouteBody
+from beton.web.api.resources import DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried
+from beton.web.injected import TheActor, TheHands, ThePlace
+from beton.work.delivering import add_route as keep_route
+
+BySignal = Annotated[str | None, QueryParameter()]
+ByRoute = Annotated[str | None, QueryParameter(description="Name or id.")]
+ByStatus = Annotated[DeliveryStatus | None, QueryParameter(name="status")]
+
+
+@get("/routes", sync_to_thread=True, responses=refusals(), operation_id="listRoutes", tags=["routes"])
+def list_routes(place: ThePlace) -> RoutePage:
+    """All routes, by name."""
+    with place.store.reading() as tx:
+        found = routes.every(tx)
+    return RoutePage(data=[RouteRead.of(one) for one in found], next_cursor=None, has_more=False)
+
+
+@post("/routes", sync_to_thread=True, responses=refusals(409), operation_id="addRoute", tags=["routes"])
+def add_route(place: ThePlace, actor: TheActor, data: JSONBody[NewRouteBody]) -> Response[NewRouteRead]:
+    """A webhook that gets all signals. Keep the `secret` of the answer: it signs every delivery and is shown this once."""
+    check_url(data.url, allow_insecure=place.settings.allow_insecure_hosts)
+    route, secret = keep_route(place, name=data.name, url=data.url, actor=actor)
+    return Response(NewRouteRead.with_secret(route, secret))
+
+
+@post(
+    "/routes/{route:str}/test",
+    status_code=200,
+    sync_to_thread=True,
+    responses=refusals(404, 410, 502, 504),
+    operation_id="testRoute",
+    tags=["routes"],
+)
+def try_route(place: ThePlace, hands: TheHands, route: FromPath[str]) -> RouteTried:
+    """Send a signed message that is no signal along a route, known by name or id, and wait for the answer."""
+    with place.store.reading() as tx:
+        found = routes.get(tx, route)
+    return RouteTried(route_id=found.id, status_code=hands.try_route(place, found.id))
+
+
+@get("/deliveries", sync_to_thread=True, responses=refusals(404), operation_id="listDeliveries", tags=["routes"])
+def list_deliveries(
+    place: ThePlace, signal_id: BySignal = None, route: ByRoute = None, status: ByStatus = None, limit: Limit = 50, cursor: Cursor = None
+) -> DeliveryPage:
+    """Deliveries, newest first."""
+    with place.store.reading() as tx:
+        route_id = None if route is None else routes.get(tx, route).id
+        return listed(
+            DeliveryPage,
+            lambda: deliveries.listing(tx, signal_id=signal_id, route_id=route_id, status=status, limit=limit, after=cursor),
+            cursor,
+            lambda found: [DeliveryRead.of(one) for one in found],
+        )
+
+
+@post(
+    "/deliveries/{delivery_id:str}/retry",
+    status_code=200,
+    sync_to_thread=True,
+    responses=refusals(404, 409),
+    operation_id="retryDelivery",
+    tags=["routes"],
+)
+def retry_delivery(place: ThePlace, actor: TheActor, delivery_id: FromPath[str]) -> DeliveryRead:
+    """Send again what failed, was given up or is in doubt. The message id stays, so that a receiver that keeps it acts once."""
+    with place.store.transaction() as tx:
+        return DeliveryRead.of(deliveries.retry(tx, delivery_id, actor=actor))
+
+
+HANDLERS: list[HTTPRouteHandler] = [list_routes, add_route, try_route, list_deliveries, retry_delivery]

@@ -1,0 +1,127 @@
+"""Long work: asked for here, answered at once with a run, done by the jobs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from backtest import Hypothesis
+from backtest.durations import DAY
+from backtest.reading import read_hypothesis
+from backtest.refusals import Fault as LanguageFault
+from beton.errors import BadInput, Fault
+from beton.lifecycle import Status
+from beton.store import hypotheses, runs
+from beton.store.records import Connection, Run, RunKind, RunStatus
+from beton.web.api.asking import LOCATION, Cursor, Limit, listed, refusals
+from beton.web.api.bodies import NewBacktestBody, NewProposalsBody
+from beton.web.api.resources import RunPage, RunRead
+from beton.web.injected import TheHands, ThePlace
+from beton.work.backtesting import default_as_of
+from beton.work.workplace import Workplace
+
+RunStatuses = Annotated[list[RunStatus] | None, QueryParameter(name="status", description="May be given several times.")]
+Kind = Annotated[RunKind | None, QueryParameter()]
+ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
+WORTH_TESTING = (Status.DRAFT, Status.PROPOSED, Status.SNOOZED, Status.APPROVED, Status.PAUSED)
+
+
+@get("/runs", sync_to_thread=True, responses=refusals(404), operation_id="listRuns", tags=["runs"])
+def list_runs(
+    place: ThePlace,
+    statuses: RunStatuses = None,
+    kind: Kind = None,
+    connection: ByConnection = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> RunPage:
+    """Runs, newest first."""
+    connection_id = None if connection is None else place.connection(connection).id
+    with place.store.reading() as tx:
+        return listed(
+            RunPage,
+            lambda: runs.listing(tx, kind=kind, connection_id=connection_id, statuses=statuses or (), limit=limit, after=cursor),
+            cursor,
+            lambda found: [RunRead.of(one) for one in found],
+        )
+
+
+@get("/runs/{run_id:str}", sync_to_thread=True, responses=refusals(404), operation_id="readRun", tags=["runs"])
+def read_run(place: ThePlace, run_id: FromPath[str]) -> RunRead:
+    """How far a run is, and how it ended."""
+    with place.store.reading() as tx:
+        return RunRead.of(runs.get(tx, run_id))
+
+
+@post(
+    "/backtests",
+    status_code=202,
+    sync_to_thread=True,
+    responses=refusals(404, 503),
+    response_headers=LOCATION,
+    operation_id="startBacktest",
+    tags=["runs"],
+)
+def start_backtest(place: ThePlace, hands: TheHands, data: JSONBody[NewBacktestBody]) -> Response[RunRead]:
+    """Test hypotheses of a connection. The run's address is in `Location`; the results stand at the hypotheses when it is done."""
+    connection = place.connection(data.connection)
+    ids = _to_test(place, connection, data.hypothesis_ids)
+    return _queued(hands.jobs.start_backtest(connection, ids, default_as_of(place.clock()), data.window_days))
+
+
+@post(
+    "/proposals",
+    status_code=202,
+    sync_to_thread=True,
+    responses=refusals(404, 503),
+    response_headers=LOCATION,
+    operation_id="startProposals",
+    tags=["runs"],
+)
+def start_proposals(place: ThePlace, hands: TheHands, data: JSONBody[NewProposalsBody]) -> Response[RunRead]:
+    """Search a connection for behaviour that precedes an outcome. What is found is listed as proposed hypotheses when the run is done."""
+    connection = place.connection(data.connection)
+    question = _question(data)
+    return _queued(hands.jobs.start_proposals(connection, question, default_as_of(place.clock()), data.window_days))
+
+
+def _to_test(place: Workplace, connection: Connection, ids: list[str] | None) -> list[str]:
+    with place.store.reading() as tx:
+        if ids is None:
+            found = [one.id for one in hypotheses.every(tx, connection_id=connection.id, statuses=WORTH_TESTING)]
+        else:
+            found = list(dict.fromkeys(ids))
+            strangers = [one for one in found if hypotheses.get(tx, one).connection_id != connection.id]
+            if strangers:
+                faults = [
+                    Fault(f"hypothesis_ids[{ids.index(one)}]", f"is a hypothesis of another connection than {connection.name}") for one in strangers
+                ]
+                raise BadInput("Some hypotheses belong to another connection.", faults)
+    if not found:
+        raise BadInput(f"{connection.name} has no hypothesis to test.", fix="Write one, or ask for proposals.")
+    return found
+
+
+def _question(data: NewProposalsBody) -> dict[str, Any]:
+    """Unit, entry and outcome in their canonical form. A question is a hypothesis without clauses: a stand-in lets the language's reader judge it."""
+    told = {"unit": data.unit, "entry": data.entry, "outcome": data.outcome, "clauses": [{"kind": "age", "at_least": "1d"}]}
+    read = read_hypothesis(told)
+    if not isinstance(read, Hypothesis):
+        raise BadInput("The question cannot be read.", [_fault(one) for one in read])
+    if read.horizon >= data.window_days * DAY:
+        raise BadInput("The question leaves nothing of the window.", [Fault("outcome.horizon", "is as long as the window", None, ("14d",))])
+    return {key: value for key, value in read.to_json().items() if key in ("unit", "entry", "outcome")}
+
+
+def _fault(one: LanguageFault) -> Fault:
+    return Fault(one.field, one.message, None, (one.nearest,) if one.nearest else ())
+
+
+def _queued(run: Run) -> Response[RunRead]:
+    return Response(RunRead.of(run), headers={"Location": f"/api/v1/runs/{run.id}"})
+
+
+HANDLERS: list[HTTPRouteHandler] = [list_runs, read_run, start_backtest, start_proposals]

@@ -1,0 +1,63 @@
+"""What handlers are handed, by the names of their parameters. The composition root provides it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from litestar import Request
+from litestar.datastructures import State
+from litestar.di import NamedDependency, Provide
+from litestar.params import SkipValidation
+
+from beton.store.records import Connection, OperatorKey, Run
+from beton.work.workplace import Workplace
+
+Ask = Request[Any, OperatorKey | None, State]
+
+
+class Jobs(Protocol):
+    """Long work that goes on after the answer. Each call queues a run, whose id finds it again."""
+
+    def start_backtest(self, connection: Connection, hypothesis_ids: Sequence[str], as_of: datetime, window_days: float) -> Run:
+        """Test kept hypotheses of one connection on `[as_of - window_days, as_of)`."""
+        ...
+
+    def start_proposals(self, connection: Connection, question: dict[str, Any], as_of: datetime, window_days: float) -> Run:
+        """Search for hypotheses. `question` holds unit, entry and outcome in the language's JSON form."""
+        ...
+
+
+TryRoute = Callable[[Workplace, str], int]
+"""Sends a message that is no signal along a route, known by name or id: the receiver's status, or the `DestinationError` that was met."""
+
+
+@dataclass(frozen=True)
+class Hands:
+    """Work that reaches out of this process: durable jobs and one request to a stranger."""
+
+    jobs: Jobs
+    try_route: TryRoute
+
+
+ThePlace = NamedDependency[SkipValidation[Workplace]]
+TheHands = NamedDependency[SkipValidation[Hands]]
+TheActor = NamedDependency[SkipValidation[str]]
+"""Who is asking, as the audit log will name them."""
+
+
+def actor_of(request: Ask) -> str:
+    """The name on the key and its id: names may be given twice."""
+    key = request.auth
+    return "nobody" if key is None else f"{key.name} ({key.id})"
+
+
+def provided(place: Workplace, hands: Hands) -> dict[str, Provide]:
+    """The dependencies of all handlers."""
+    return {
+        "place": Provide(lambda: place, sync_to_thread=False),
+        "hands": Provide(lambda: hands, sync_to_thread=False),
+        "actor": Provide(actor_of, sync_to_thread=False),
+    }

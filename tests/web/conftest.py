@@ -1,0 +1,98 @@
+"""The application over a store of its own, with jobs that only queue and receivers that only answer."""
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+
+from beton.app import create_app
+from beton.errors import DestinationTimeout
+from beton.settings import Settings
+from beton.store import connections, operator_keys, runs
+from beton.store.records import Connection, Run
+from beton.store.store import Store
+from beton.work.workplace import Workplace
+from tests.web.contract import Contract
+
+URL = "http://127.0.0.1:8321"
+
+
+@dataclass
+class FakeJobs:
+    """Queues runs and does nothing."""
+
+    place: Workplace
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def start_backtest(self, connection: Connection, hypothesis_ids: Sequence[str], as_of: datetime, window_days: float) -> Run:
+        return self._queue("backtest", connection, {"hypothesis_ids": list(hypothesis_ids), "as_of": as_of.isoformat(), "window_days": window_days})
+
+    def start_proposals(self, connection: Connection, question: dict[str, Any], as_of: datetime, window_days: float) -> Run:
+        return self._queue("propose", connection, {"question": question, "as_of": as_of.isoformat(), "window_days": window_days})
+
+    def _queue(self, kind: Any, connection: Connection, request: dict[str, Any]) -> Run:
+        self.asked.append(request)
+        with self.place.store.transaction() as tx:
+            return runs.queue(tx, kind, connection_id=connection.id, request=request)
+
+
+@dataclass
+class FakeReceiver:
+    """Answers every test message with `status`, or not at all."""
+
+    status: int | None = 204
+
+    def __call__(self, place: Workplace, name_or_id: str) -> int:
+        if self.status is None:
+            raise DestinationTimeout("The receiver did not answer within 15 s.")
+        return self.status
+
+
+@pytest.fixture
+def place(store: Store, tmp_path: Path, clock) -> Workplace:
+    return Workplace(Settings(data_dir=tmp_path), store, clock)
+
+
+@pytest.fixture
+def jobs(place: Workplace) -> FakeJobs:
+    return FakeJobs(place)
+
+
+@pytest.fixture
+def receiver() -> FakeReceiver:
+    return FakeReceiver()
+
+
+@pytest.fixture
+def app(place: Workplace, jobs: FakeJobs, receiver: FakeReceiver) -> Litestar:
+    return create_app(place, jobs=jobs, try_route=receiver, host_names=["beton.example.test"])
+
+
+@pytest.fixture
+def token(store: Store) -> str:
+    with store.transaction() as tx:
+        return operator_keys.issue(tx, "Ada", actor="set-up")[1]
+
+
+@pytest.fixture
+def stranger(app: Litestar) -> Generator[TestClient]:
+    """Somebody without a key."""
+    with TestClient(app, base_url=URL, raise_server_exceptions=False) as client:
+        yield client
+
+
+@pytest.fixture
+def api(stranger: TestClient, token: str) -> Contract:
+    """Somebody with a key, who holds every answer against the published description."""
+    return Contract(stranger, {"Authorization": f"Bearer {token}"})
+
+
+@pytest.fixture
+def connection(store: Store) -> Connection:
+    with store.transaction() as tx:
+        return connections.add(tx, name="shop", host="https://eu.posthog.com", project_id="17", api_key="phx_canaryCANARYcanary", actor="ada")
