@@ -77,7 +77,7 @@ class Oracle:
             delivered.add(row.uuid)
             if not again and row.at < end:
                 self.history.setdefault(row.unit, []).append(row)
-        self._matched: dict[tuple[str, str], list[Row]] = {}
+        self._matched: dict[tuple[int, str], tuple[EventMatch, list[Row]]] = {}
 
     # --- events ---
 
@@ -94,10 +94,10 @@ class Oracle:
 
     def _ever(self, match: EventMatch, unit: str) -> list[Row]:
         """The unit's matching events in all visible history. Remembered, because one instant after another asks for the same."""
-        key = (repr(match), unit)
+        key = (id(match), unit)  # not the match itself: in Python a comparison with 1 equals one with true
         if key not in self._matched:
-            self._matched[key] = [row for row in self.history[unit] if self._is_match(match, row)]
-        return self._matched[key]
+            self._matched[key] = match, [row for row in self.history[unit] if self._is_match(match, row)]
+        return self._matched[key][1]
 
     def _seen(self, match: EventMatch, unit: str, t: int) -> list[Row]:
         """The matching events that a clause may use at instant t: those of the window, up to and including t."""
@@ -342,12 +342,12 @@ class Oracle:
 
     def fires(self, hypothesis: Hypothesis) -> list[tuple[str, int, int]]:
         """(unit, instant, occurrence from 1 on), sorted."""
-        again = hypothesis.fires_again_after
+        again, look_from = hypothesis.fires_again_after, self.look_from(hypothesis)
         found = []
         for unit, entry in self.entrants(hypothesis).items():
             earlier: list[int] = []
             for t in self._instants(hypothesis, unit, entry):
-                if not self.look_from(hypothesis) <= t < self.end:
+                if not look_from <= t < self.end:
                     continue
                 if earlier and again is None:
                     break
