@@ -128,7 +128,7 @@ def _raise(document: Document, name: str) -> None:
         return
     faults = sorted(document.faults, key=lambda fault: fault.line or 0)
     count = "one fault" if len(faults) == 1 else f"{len(faults)} faults"
-    raise BadInput(f"{name}: {count}; the first is {faults[0]}", faults, fix="Correct what is listed; nothing was read.")
+    raise BadInput(f"{name}: {count}; the first is {faults[0]}", faults, fix="Correct what is listed; nothing was read.", details={"file": name})
 
 
 def check_against(file: HypothesisFile | Sequence[Hypothesis], taxonomy: Taxonomy | None = None, window: Duration | None = None) -> None:

@@ -7,15 +7,51 @@ from importlib.util import find_spec
 Said = tuple[str, str]
 
 COMMANDS: dict[str, Said] = {
+    "sandbox": ("beton.cli.sandbox:sandbox", "Serve a local PostHog with events of a file or of a generated world."),
+    "connect": ("beton.cli.connect:connect", "Check a PostHog project and keep it under a name."),
+    "taxonomy": ("beton.cli.connect:taxonomy", "Read what a project calls things: events, properties, group types."),
+    "propose": ("beton.cli.propose:propose", "Search for behaviour that precedes an outcome."),
     "backtest": ("beton.cli.backtest:backtest", "Score hypotheses on a file of events or on a connected project."),
+    "hypotheses": ("beton.cli.hypotheses:hypotheses", "List hypotheses with their newest numbers, or show one."),
+    "approve": ("beton.cli.hypotheses:approve", "Approve a hypothesis: from now on its fires are sent."),
+    "reject": ("beton.cli.hypotheses:reject", "Reject a hypothesis and say why."),
+    "pause": ("beton.cli.hypotheses:pause", "Stop sending a hypothesis's signals for now."),
+    "resume": ("beton.cli.hypotheses:resume", "Send the signals of a paused hypothesis again."),
+    "retire": ("beton.cli.hypotheses:retire", "End a live hypothesis."),
+    "sweep": ("beton.cli.sweep:sweep", "Find new fires of approved hypotheses, now or through past time."),
+    "signals": ("beton.cli.signals:signals", "List signals, the last detected first."),
+    "deliver": ("beton.cli.signals:deliver", "Send all signals that are due, once."),
+    "serve": ("beton.cli.serving:serve", "Serve pages and API, with the jobs in the same process."),
+    "worker": ("beton.cli.serving:worker", "Run the jobs alone: sweeps, deliveries, queued work."),
+    "migrate": ("beton.cli.serving:migrate", "Bring the database to the schema of this version."),
+    "doctor": ("beton.cli.doctor:doctor", "Check the installation and its connections, and say what to do."),
 }
 
-GROUPS: dict[str, tuple[str, dict[str, Said]]] = {}
+GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
+    "routes": (
+        "Where signals go.",
+        {
+            "add": ("beton.cli.routes:add", "Send all signals to a webhook."),
+            "list": ("beton.cli.routes:show", "List the routes."),
+            "test": ("beton.cli.routes:send_test", "Send a message that is no signal."),
+            "disable": ("beton.cli.routes:disable", "Stop sending to a route; its deliveries wait."),
+            "enable": ("beton.cli.routes:enable", "Send to a route again."),
+        },
+    ),
+    "keys": (
+        "Who may use the pages and the API.",
+        {
+            "new": ("beton.cli.keys:new", "Make an operator key."),
+            "list": ("beton.cli.keys:show", "List the operator keys."),
+            "revoke": ("beton.cli.keys:revoke", "Let a key in no more."),
+        },
+    ),
+}
 
 COMMANDS |= {
     name: (f"beton.cli.{name}:command", said)
     for name, said in (
-        ("demo", "The whole loop on a generated project, without an account."),
+        ("demo", "Show the whole loop on a generated project, without an account."),
         ("bench", "Measure speed, memory and truthfulness on this machine."),
     )
     if find_spec(f"beton.cli.{name}") is not None

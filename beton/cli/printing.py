@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from beton.errors import BadInput, BetonError
@@ -68,8 +69,9 @@ def tell_error(error: BetonError, *, as_json: bool) -> int:
         print_json(error.as_problem())
         return error.exit_code
     say(f"Error: {error.message}")
+    file = error.details.get("file")
     for fault in error.faults if isinstance(error, BadInput) else ():
-        say(f"  {fault}")
+        say(f"  {fault}" if file is None or fault.line is None else f"  {file}:{fault.line} {replace(fault, line=None)}")
     say(f"{error.fix} ({error.code})")
     return error.exit_code
 

@@ -51,13 +51,14 @@ def print_records(records: Sequence[dict[str, Any]], *, as_json: bool, title: st
         for one in records:
             print_json(one)
         return
-    table(COLUMNS, [_row(one) for one in records], title=title, right=("n", "recall", "p"))
+    table(COLUMNS, [row_of(one) for one in records], title=title, right=("n", "recall", "p"))
     for one in records:
         for reason in (one["verdict"] or {"reasons": ()})["reasons"]:
             say(f"{one['name'] or one['hypothesis_id']}: {reason['sentence']}")
 
 
-def _row(one: dict[str, Any]) -> tuple[str, ...]:
+def row_of(one: dict[str, Any]) -> tuple[str, ...]:
+    """A record's cells, one for each of `COLUMNS`."""
     told = one["backtest"]
     if told is None:
         return (one["name"] or "", one["hypothesis"], *[""] * 6, "not tested")

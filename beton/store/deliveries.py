@@ -6,7 +6,7 @@ is the same in every attempt, so that a receiver that keeps it acts once. Betwee
 that cannot be closed; a destination that may not be called twice has its overdue leases put `in_doubt` instead (`doubt_overdue`).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -31,6 +31,12 @@ def due_routes(tx: Transaction) -> list[str]:
     waiting_since = sa.func.min(col(DeliveryRow.next_attempt_at))
     query = sa.select(col(DeliveryRow.route_id)).join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id)).where(*_due(tx))
     return list(tx.session.execute(query.group_by(col(DeliveryRow.route_id)).order_by(waiting_since, col(DeliveryRow.route_id))).scalars())
+
+
+def waiting_since(tx: Transaction) -> datetime | None:
+    """When the delivery that has been due the longest was due; `None` when nothing is due."""
+    query = sa.select(sa.func.min(col(DeliveryRow.next_attempt_at))).join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id))
+    return tx.session.execute(query.where(*_due(tx))).scalar()
 
 
 def claim(tx: Transaction, *, limit: int, lease: timedelta, route_id: str | None = None) -> list[Claim]:

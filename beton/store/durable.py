@@ -28,10 +28,10 @@ from typing import IO, Any
 
 import psycopg
 import sqlalchemy as sa
-from dbos import DBOS, DBOSConfig, DBOSPortableJSONSerializer
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
 from sqlalchemy import event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from beton.errors import StoreError
 from beton.settings import Settings
@@ -97,6 +97,26 @@ def start_durable(
     if isinstance(hold, _ExecutorLock):
         hold.watch(every, on_takeover)
     return Durable(str(config["executor_id"]), release, hold)
+
+
+def left_behind(settings: Settings) -> list[str]:
+    """The same as `Durable.left_behind`, asked from outside: no engine is started, and a running one is not disturbed."""
+    url, made = database_url(settings.effective_database_url), None
+    if url.get_backend_name() == "sqlite":
+        if not jobs_file(url).exists():
+            return []
+        made = _sqlite_engine(jobs_file(url))
+    address = None if made else url.render_as_string(hide_password=False)
+    client = DBOSClient(system_database_engine=made, system_database_url=address, serializer=DBOSPortableJSONSerializer(), lazy=True)
+    try:
+        found = client.list_workflows(status=UNFINISHED, load_input=False, load_output=False)
+    except (OperationalError, ProgrammingError):  # no engine has ever run here
+        return []
+    finally:
+        client.destroy()
+        if made is not None:
+            made.dispose()
+    return [workflow.workflow_id for workflow in found if workflow.app_version not in (None, version(APPLICATION))]
 
 
 def stop_durable(durable: Durable, *, grace: timedelta = GRACE) -> None:

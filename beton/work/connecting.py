@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import SecretStr
 
 from beton.errors import PostHogDenied, PostHogError
+from beton.posthog.codes import FAILURES
 from beton.posthog.connection import ConnectionReport, check_connection
 from beton.posthog.hosts import normalise_host
 from beton.store import connections
@@ -21,6 +22,13 @@ async def check(place: Workplace, host: str, project_id: str, api_key: SecretStr
 async def connect(place: Workplace, *, name: str, host: str, project_id: str, api_key: SecretStr, share: float, actor: str) -> Connection:
     """Keep a project that answers; the first failing check is raised, and then nothing is kept."""
     report = await check(place, host, project_id, api_key, share)
+    return keep(place, report, name=name, host=host, project_id=project_id, api_key=api_key, share=share, actor=actor)
+
+
+def keep(
+    place: Workplace, report: ConnectionReport, *, name: str, host: str, project_id: str, api_key: SecretStr, share: float, actor: str
+) -> Connection:
+    """Keep a project that was checked; raises the first check that failed."""
     if not report.ok:
         raise failure_of(report)
     where = normalise_host(host, allow_insecure=place.settings.allow_insecure_hosts)
@@ -47,4 +55,5 @@ async def recheck(place: Workplace, connection: Connection) -> ConnectionReport:
 def failure_of(report: ConnectionReport) -> PostHogError:
     """The first failed check that matters, as the error that it is."""
     first = next(check for check in report.failures if check.required)
-    return PostHogDenied(first.sentence, code=first.code, fix=first.fix)
+    known = FAILURES.get(first.code or "")
+    return (known.kind if known else PostHogDenied)(first.sentence, code=first.code, fix=first.fix)

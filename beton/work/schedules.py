@@ -201,7 +201,7 @@ def propose_all(run_id: str) -> None:
                 runs.progress(tx, run_id, done=done, total=total, message=what)
 
     async def work() -> None:
-        await observe(place, connection)
+        await observe(place, connection, as_of=instant(_window(run).end))
         await propose(place, connection, question_from(run.request["question"]), _window(run), progress=tell, run_id=run_id)
 
     asyncio.run(work())

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
 
-from backtest.taxonomy import Taxonomy
+from backtest.taxonomy import PropertyDefinition, PropertyType, Taxonomy
 from backtest.values import PropertyTypes
 from backtest.verdict import Bar
 from beton.errors import BadInput
 from beton.posthog.client import PostHogClient, RequestRecord
 from beton.posthog.hosts import normalise_host
-from beton.posthog.ledger import Spent
+from beton.posthog.ledger import Ledger, Spent
 from beton.posthog.limits import Limits
 from beton.settings import Settings
 from beton.store import connections, taxonomies
@@ -55,6 +55,10 @@ class Workplace:
     store: Store
     clock: Callable[[], datetime]
     reading: Reading = field(default_factory=Reading)
+    declared: Mapping[str, PropertyType] = field(default_factory=dict)
+    """Types of properties that a person knows better than PostHog, for this piece of work."""
+    ledger: Ledger | None = None
+    """The book of requests where time is only played: the shared one holds what was sent in real time."""
 
     @property
     def bar(self) -> Bar:
@@ -73,7 +77,7 @@ class Workplace:
         with self.store.reading() as tx:
             key = connections.api_key(tx, connection.id)
         host = normalise_host(connection.host, allow_insecure=self.settings.allow_insecure_hosts)
-        limits = limits_for(host.cloud, connection.share, self.clock, RequestLedger(self.store, connection.id, Spent))
+        limits = limits_for(host.cloud, connection.share, self.clock, self.ledger or RequestLedger(self.store, connection.id, Spent))
         async with PostHogClient(host, connection.project_id, SecretStr(key), limits, clock=self.clock, on_request=self.reading.note) as client:
             yield client
 
@@ -85,10 +89,13 @@ class Workplace:
             raise BadInput(
                 f"The taxonomy of {connection.name} has not been read yet.", code="taxonomy.missing", fix=f"Run: beton taxonomy {connection.name}"
             )
-        return Taxonomy.model_validate(snapshot.content)
+        taxonomy = Taxonomy.model_validate(snapshot.content)
+        others = tuple(one for one in taxonomy.properties if one.kind != "event" or one.name not in self.declared)
+        declared = tuple(PropertyDefinition(name=name, type=kind) for name, kind in self.declared.items())
+        return taxonomy.model_copy(update={"properties": others + declared}) if declared else taxonomy
 
 
-def limits_for(cloud: bool, share: float, clock: Callable[[], datetime], ledger: RequestLedger[Spent] | None = None) -> Limits:
+def limits_for(cloud: bool, share: float, clock: Callable[[], datetime], ledger: Ledger | None = None) -> Limits:
     """PostHog Cloud's limits, or the tighter ones of a self-hosted server."""
     make = Limits.for_cloud if cloud else Limits.for_self_hosted
     return make(share, clock=clock, ledger=ledger)

@@ -1,0 +1,88 @@
+"""`beton routes`: where signals go."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from beton.cli.opening import actor, opened
+from beton.cli.options import AsJson
+from beton.cli.printing import print_json, say, table, write
+
+if TYPE_CHECKING:
+    from beton.store.records import Route
+
+RouteName = Annotated[str, Parameter(help="The route, by name or id.")]
+
+
+def add(name: str, url: Annotated[str, Parameter(help="The receiver's address.")], /, *, as_json: AsJson = False) -> None:
+    """Send all signals to a webhook. Its signing secret is shown this once."""
+    with opened() as place:
+        from beton.work.delivering import add_route
+
+        route, secret = add_route(place, name=name, url=url, actor=actor())
+    if as_json:
+        print_json(_json(route) | {"secret": secret})
+        return
+    write(f"Signals go to {route.name} at {route.address}.")
+    say(f"Signing secret, shown only now: {secret}")
+    say(f"Next: beton routes test {route.name}")
+
+
+def show(*, as_json: AsJson = False) -> None:
+    """List the routes."""
+    with opened() as place:
+        from beton.store import routes
+
+        with place.store.reading() as tx:
+            found = routes.every(tx)
+    if as_json:
+        for one in found:
+            print_json(_json(one))
+        return
+    table(("name", "id", "address", "enabled", "problem"), [(one.name, one.id, one.address, _yes(one.enabled), one.problem or "") for one in found])
+
+
+def send_test(name: RouteName, /, *, as_json: AsJson = False) -> None:
+    """Send a message that is no signal, and tell what the receiver answered."""
+    with opened() as place:
+        from beton.work.delivering import try_route
+
+        status = asyncio.run(try_route(place, name))
+    if as_json:
+        print_json({"route": name, "status_code": status})
+    else:
+        write(f"{name} answered {status}.")
+
+
+def disable(name: RouteName, /, *, as_json: AsJson = False) -> None:
+    """Stop sending to a route; its deliveries wait."""
+    _switch(name, enabled=False, as_json=as_json)
+
+
+def enable(name: RouteName, /, *, as_json: AsJson = False) -> None:
+    """Send to a route again."""
+    _switch(name, enabled=True, as_json=as_json)
+
+
+def _switch(name: str, *, enabled: bool, as_json: bool) -> None:
+    with opened() as place:
+        from beton.store import routes
+
+        with place.store.transaction() as tx:
+            route = routes.switch(tx, name, enabled=enabled, actor=actor())
+    if as_json:
+        print_json(_json(route))
+    else:
+        write(f"{route.name} is {'enabled' if route.enabled else 'disabled'}.")
+
+
+def _json(route: Route) -> dict[str, Any]:
+    told = {"route_id": route.id, "name": route.name, "kind": route.kind, "address": route.address}
+    return told | {"enabled": route.enabled, "problem": route.problem}
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"

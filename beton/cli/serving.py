@@ -1,0 +1,74 @@
+"""`beton serve`, `beton worker` and `beton migrate`: the processes of an installation."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from beton.cli.opening import first_operator_key, opened, tell_operator_key
+from beton.cli.options import AsJson
+from beton.cli.printing import print_json, say, write
+
+
+def serve(
+    *,
+    host: Annotated[str | None, Parameter(help="The address to listen on, in place of BETON_HOST.")] = None,
+    port: Annotated[int | None, Parameter(help="The port to listen on, in place of BETON_PORT.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve pages and API, with the jobs in the same process, until interrupted."""
+    from beton.settings import load_settings
+
+    given = {"host": host, "port": port}
+    settings = load_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
+    with opened(settings, create=True) as place:
+        token = first_operator_key(place.store)
+    from beton import app
+
+    app.check_loopback(settings.host)
+    url = f"http://{settings.host}:{settings.port}"
+    if as_json:
+        print_json({"url": url, "operator_key": token})
+    else:
+        if token:
+            tell_operator_key(token)
+        say(f"Beton answers at {url}; Ctrl-C stops.")
+    app.serve(settings)
+
+
+def worker(*, as_json: AsJson = False) -> None:
+    """Run the jobs alone: sweeps, deliveries and queued work, until interrupted."""
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        stopped.set()
+
+    with opened(create=True) as place:
+        from beton.work.schedules import start_jobs, stop_jobs
+
+        signal.signal(signal.SIGTERM, stop)
+        jobs = start_jobs(place)
+        try:
+            if as_json:
+                print_json({"executor_id": jobs.durable.executor_id, "version": jobs.durable.application_version})
+            else:
+                say(f"Working as {jobs.durable.executor_id}; Ctrl-C stops.")
+            stopped.wait()
+        finally:
+            stop_jobs(jobs)
+
+
+def migrate(*, as_json: AsJson = False) -> None:
+    """Bring the database to the schema of this version. Other commands do so by themselves."""
+    with opened(create=True) as place:
+        from beton.store.migrate import revisions
+
+        present, _ = revisions(place.store.engine)
+    if as_json:
+        print_json({"schema": present})
+    else:
+        write(f"The database has schema {present}.")
