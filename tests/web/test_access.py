@@ -1,6 +1,5 @@
 """Who may come in: by key, by name of the host; closed unless marked open."""
 
-import pytest
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
@@ -39,17 +38,15 @@ def test_the_public_addresses_are_open(stranger: TestClient):
     assert "/openapi.json" in stranger.get("/").text
 
 
-@pytest.mark.parametrize(
-    "header",
-    [None, "", "Bearer", "Bearer ", "Bearer x", "Basic YTpi", "Bearer btn_op_unknownUNKNOWNunknown", f"Bearer {'x' * 5000}", "bearer btn_op_é"],
-)
-def test_all_wrong_keys_get_the_same_answer(stranger: TestClient, token: str, header: str | None):
+def test_all_wrong_keys_get_the_same_answer(stranger: TestClient):
     missing = stranger.get("/api/v1/runs")
-    headers = {} if header is None else {"Authorization": header.encode("latin-1")}
-    response = stranger.get("/api/v1/runs", headers=headers)
-    assert without_id(response.json()) == without_id(missing.json())
-    assert response.headers["www-authenticate"] == 'Bearer realm="beton"'
-    assert response.headers["content-type"] == "application/problem+json"
+    wrong = ("", "Bearer", "Bearer ", "Bearer x", "Basic YTpi", "Bearer btn_op_unknownUNKNOWNunknown", f"Bearer {'x' * 5000}", "bearer btn_op_é")
+    for header in wrong:
+        response = stranger.get("/api/v1/runs", headers=[(b"authorization", header.encode("latin-1"))])
+        assert response.status_code == 401
+        assert without_id(response.json()) == without_id(missing.json()), header
+        assert response.headers["www-authenticate"] == 'Bearer realm="beton"'
+        assert response.headers["content-type"] == "application/problem+json"
 
 
 def test_a_revoked_key_is_an_unknown_key(store: Store, stranger: TestClient):
@@ -63,19 +60,28 @@ def test_a_revoked_key_is_an_unknown_key(store: Store, stranger: TestClient):
     assert without_id(revoked.json()) == without_id(stranger.get("/api/v1/runs").json())
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1:8321", "127.0.0.2", "[::1]", "[::1]:8321", "LOCALHOST:1", "beton.example.test"])
-def test_the_names_of_this_host_are_answered(stranger: TestClient, host: str):
-    assert stranger.get("/healthz", headers={"Host": host}).status_code == 200
+def test_the_names_of_this_host_are_answered(stranger: TestClient):
+    for host in ("localhost", "127.0.0.1:8321", "127.0.0.2", "[::1]", "[::1]:8321", "LOCALHOST:1", "beton.example.test"):
+        assert stranger.get("/healthz", headers={"Host": host}).status_code == 200, host
 
 
-@pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8321", "127.0.0.1.evil.example", "10.0.0.1", "localhost.evil.example", "[::2]", "192.168.1.9", "::1", ""]
-)
-def test_other_names_are_not_even_on_open_addresses(stranger: TestClient, token: str, host: str):
-    for path in ("/healthz", "/", "/api/v1/runs"):
-        response = stranger.get(path, headers={"Host": host, "X-Forwarded-Host": "localhost", "Authorization": f"Bearer {token}"})
-        assert response.status_code in (400, 421)
-        assert response.headers["content-type"] == "application/problem+json"
+def test_other_names_are_not_even_on_open_addresses(stranger: TestClient, token: str):
+    elsewhere = (
+        "evil.example",
+        "evil.example:8321",
+        "127.0.0.1.evil.example",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "192.168.1.9",
+        "[::2]",
+        "::1",
+        "",
+    )
+    for host in elsewhere:
+        for path in ("/healthz", "/", "/api/v1/runs"):
+            response = stranger.get(path, headers={"Host": host, "X-Forwarded-Host": "localhost", "Authorization": f"Bearer {token}"})
+            assert response.status_code in (400, 421), host
+            assert response.headers["content-type"] == "application/problem+json"
 
 
 def test_every_answer_carries_the_protective_headers(api: Contract, stranger: TestClient):
