@@ -26,20 +26,20 @@ from beton.web.injected import TheActor, ThePlace
 from beton.work.deciding import resource, resources
 
 MOST_HISTORY = 500
-Statuses = Annotated[list[Status] | None, QueryParameter(name="status", description="May be given several times.")]
+Statuses = Annotated[list[Status] | None, QueryParameter(description="May be given several times.")]
 ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
 
 
 @get("/hypotheses", sync_to_thread=True, responses=refusals(404), operation_id="listHypotheses", tags=["hypotheses"])
 def list_hypotheses(
-    place: ThePlace, statuses: Statuses = None, connection: ByConnection = None, limit: Limit = 50, cursor: Cursor = None
+    place: ThePlace, status: Statuses = None, connection: ByConnection = None, limit: Limit = 50, cursor: Cursor = None
 ) -> HypothesisPage:
     """Hypotheses with their newest numbers, newest first."""
     connection_id = None if connection is None else place.connection(connection).id
     with place.store.reading() as tx:
         return listed(
             HypothesisPage,
-            lambda: hypotheses.listing(tx, connection_id=connection_id, statuses=statuses or (), limit=limit, after=cursor),
+            lambda: hypotheses.listing(tx, connection_id=connection_id, statuses=status or (), limit=limit, after=cursor),
             cursor,
             lambda found: [HypothesisRead.of(one) for one in resources(place, found)],
         )

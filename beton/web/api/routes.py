@@ -19,7 +19,7 @@ from beton.work.delivering import add_route as keep_route
 
 BySignal = Annotated[str | None, QueryParameter()]
 ByRoute = Annotated[str | None, QueryParameter(description="Name or id.")]
-ByStatus = Annotated[DeliveryStatus | None, QueryParameter(name="status")]
+ByStatus = Annotated[DeliveryStatus | None, QueryParameter()]
 
 
 @get("/routes", sync_to_thread=True, responses=refusals(), operation_id="listRoutes", tags=["routes"])

@@ -23,7 +23,7 @@ from beton.web.injected import TheHands, ThePlace
 from beton.work.backtesting import default_as_of
 from beton.work.workplace import Workplace
 
-RunStatuses = Annotated[list[RunStatus] | None, QueryParameter(name="status", description="May be given several times.")]
+RunStatuses = Annotated[list[RunStatus] | None, QueryParameter(description="May be given several times.")]
 Kind = Annotated[RunKind | None, QueryParameter()]
 ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
 WORTH_TESTING = (Status.DRAFT, Status.PROPOSED, Status.SNOOZED, Status.APPROVED, Status.PAUSED)
@@ -32,7 +32,7 @@ WORTH_TESTING = (Status.DRAFT, Status.PROPOSED, Status.SNOOZED, Status.APPROVED,
 @get("/runs", sync_to_thread=True, responses=refusals(404), operation_id="listRuns", tags=["runs"])
 def list_runs(
     place: ThePlace,
-    statuses: RunStatuses = None,
+    status: RunStatuses = None,
     kind: Kind = None,
     connection: ByConnection = None,
     limit: Limit = 50,
@@ -43,7 +43,7 @@ def list_runs(
     with place.store.reading() as tx:
         return listed(
             RunPage,
-            lambda: runs.listing(tx, kind=kind, connection_id=connection_id, statuses=statuses or (), limit=limit, after=cursor),
+            lambda: runs.listing(tx, kind=kind, connection_id=connection_id, statuses=status or (), limit=limit, after=cursor),
             cursor,
             lambda found: [RunRead.of(one) for one in found],
         )
