@@ -63,6 +63,6 @@ def _column(frame: pl.DataFrame, path: tuple[str, ...]) -> Column:
     return Column(codes, values)
 
 
-def scores_of(world: World, hypotheses: Sequence[Hypothesis], **options: object) -> list[Score]:
-    log = log_of(world, hypotheses, **options)  # type: ignore[arg-type]
+def scores_of(world: World, hypotheses: Sequence[Hypothesis], *, whole_history: bool = False, only: set[str] | None = None) -> list[Score]:
+    log = log_of(world, hypotheses, whole_history=whole_history, only=only)
     return [score(hypothesis, log) for hypothesis in hypotheses]

@@ -42,9 +42,9 @@ class Behaviour:
 
 
 def behave(spec: WorldSpec, population: Population, streams: Streams) -> Behaviour:
-    sessions = _sessions(spec, population, streams)
+    sessions, background = _background(spec, _sessions(spec, population, streams), streams)
     wardrobe = Wardrobe(spec, population, streams)
-    batches = [*_entries(spec, population), *_background(spec, sessions, streams)]
+    batches = [*_entries(spec, population), *background]
     batches += _visits(spec, population, streams)
     used = len(sessions)
     for feature in spec.features:
@@ -116,8 +116,8 @@ def _phase(spec: WorldSpec, population: Population, phase: Phase, rng: np.random
     return since, np.where(chosen, until, since)
 
 
-def _background(spec: WorldSpec, sessions: SessionList, streams: Streams) -> Iterator[Batch]:
-    """Fills each session, sets its length as a side effect of the gaps drawn, and splits by name."""
+def _background(spec: WorldSpec, sessions: SessionList, streams: Streams) -> tuple[SessionList, list[Batch]]:
+    """What fills each session, by name, and the sessions with the length that follows from it."""
     rng = streams["background"]
     counts = 1 + rng.poisson(max(spec.sessions.events - 1, 0), len(sessions))
     which = np.repeat(np.arange(len(sessions)), counts)
@@ -125,12 +125,14 @@ def _background(spec: WorldSpec, sessions: SessionList, streams: Streams) -> Ite
     first = np.concatenate(([0], np.cumsum(counts)[:-1]))
     passed = np.cumsum(gaps)
     at = sessions.start[which] + passed - np.repeat(passed[first] - gaps[first], counts)
-    sessions.length[:] = np.maximum(at[np.cumsum(counts) - 1] - sessions.start, MINUTE)
+    length = np.maximum(at[np.cumsum(counts) - 1] - sessions.start, MINUTE)
     ranks = np.arange(1, len(spec.background.names) + 1) ** -spec.background.exponent
     name = rng.choice(len(ranks), len(which), p=ranks / ranks.sum())
+    batches = []
     for code, label in enumerate(spec.background.names):
         mine = name == code
-        yield Batch(label, sessions.person[which[mine]], at[mine], which[mine])
+        batches.append(Batch(label, sessions.person[which[mine]], at[mine], which[mine]))
+    return replace(sessions, length=length), batches
 
 
 def _visits(spec: WorldSpec, population: Population, streams: Streams) -> Iterator[Batch]:

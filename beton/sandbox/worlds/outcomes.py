@@ -18,6 +18,7 @@ from backtest.events import Column, EventLog, Path, Window
 from backtest.fires import held
 from backtest.intervals import ALWAYS, FOREVER, Codes, Flags, Intervals, Ints, covered
 from backtest.language import Hypothesis
+from backtest.matching import Json
 from backtest.plan import ReadPlan, plan_reads
 from backtest.values import dig
 from beton.sandbox.worlds.people import Calendar, Population, Streams
@@ -76,7 +77,7 @@ def _joined(parts: Sequence[np.ndarray], kind: type[np.generic]) -> np.ndarray:
 
 def _column(path: Path, batches: Sequence[Batch]) -> Column:
     """One property over several batches; a value that is null is not carried."""
-    values: list[object] = []
+    values: list[Json] = []
     codes = []
     for batch in batches:
         column = batch.columns.get(path[0])
@@ -87,12 +88,12 @@ def _column(path: Path, batches: Sequence[Batch]) -> Column:
         place = np.array([-1 if value is None else len(values) + index for index, value in enumerate(inner)] + [-1], np.int32)
         values += inner
         codes.append(place[column.codes])
-    return Column(_joined(codes, np.int32), values)  # type: ignore[arg-type]
+    return Column(_joined(codes, np.int32), values)
 
 
 def _effect(cause: Cause, hypothesis: Hypothesis, log: EventLog) -> Effects:
     truth = held(hypothesis, log)
-    intervals = truth.intervals.where(truth.fires)
+    intervals = truth.intervals.where(truth.fires & (truth.intervals.start < log.window.end))  # absences are known to end later
     until = intervals.start + cause.lasts
     if cause.while_holding:
         until = np.maximum(until, np.minimum(intervals.stop, log.window.end))
@@ -171,6 +172,20 @@ def _inverted(segments: Segments, calendar: Calendar, target: np.ndarray, units:
     outcome = np.full(units, FOREVER)
     outcome[mine] = np.clip(at, segments.start[where] + 1, segments.stop[where] - 1)
     return outcome
+
+
+def told_outcomes(spec: WorldSpec, population: Population, batches: Iterable[Batch]) -> Ints:
+    """The first outcome of each unit as the events tell it; the same as the drawn one, or the spec contradicts itself."""
+    match = spec.outcome_match
+    first = np.full(population.units, FOREVER)
+    for batch in batches:
+        if not match.any_event and batch.name not in match.events:
+            continue
+        fits = np.ones(len(batch), np.bool_)
+        for one in match.where:
+            fits &= _column(one.property, [batch]).test(one, spec.types, np.arange(len(batch)))
+        np.minimum.at(first, population.unit_of[batch.person[fits]], batch.at[fits])
+    return first
 
 
 def happened(outcome: Ints) -> Flags:

@@ -95,8 +95,8 @@ def populate(spec: WorldSpec, streams: Streams, start: int, end: int, scale: flo
     if spec.entrants:
         enters = traits[spec.entrants.trait] == list(spec.traits[spec.entrants.trait]).index(spec.entrants.level)
     internal = streams["internal"].random(units) < spec.internal
-    nobody = np.empty(0, np.int64)
-    alone = Population(start, end, entered, enters, traits, internal, nobody.astype(np.int32), nobody, nobody, nobody.astype(np.int32), nobody)
+    nobody, nowhere = np.empty(0, np.int32), np.empty(0, np.int64)
+    alone = Population(start, end, entered, enters, traits, internal, nobody, nowhere, nowhere, nobody, nobody)
     return _with_persons(spec, streams, alone)
 
 

@@ -55,7 +55,7 @@ class Wardrobe:
         wanted = self.spec.properties.get(batch.name, {})
         rng = self.streams[f"properties {batch.name} {source}"]
         columns: dict[str, Coded] = {}
-        for name, how in wanted.items():
+        for name, how in sorted(wanted.items(), key=lambda one: (one[1].property is not None, one[0])):  # those that copy another come last
             columns[name] = self._column(how, batch, columns, rng)
         return replace(batch, columns={**columns, **batch.columns})
 

@@ -7,16 +7,13 @@ Every part is closed to unknown fields. Lengths of time are written as in the hy
 from __future__ import annotations
 
 from collections.abc import Iterator
-from importlib import resources
-from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
 
 from backtest.durations import Duration
-from backtest.language import Clause, Event, Hypothesis, Lapse, Outcome, PropertyOutcome, Unit
-from backtest.matching import Match
+from backtest.language import Clause, Event, Group, Hypothesis, Lapse, Outcome, PropertyOutcome, Unit
+from backtest.matching import EventMatch
 
 
 class WorldRefused(ValueError):
@@ -31,7 +28,11 @@ def _length(value: Any) -> Any:
     return 0 if value in (0, "0") else Duration.parse(value)
 
 
-Length = Annotated[int, BeforeValidator(_length)]
+def _spelled(length: int) -> str:
+    return str(Duration(length)) if length else "0"
+
+
+Length = Annotated[int, BeforeValidator(_length), PlainSerializer(_spelled)]
 """Microseconds; like a `Duration`, but may be nothing."""
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -165,9 +166,10 @@ WAYS = ("constant", "choice", "number", "boolean", "trait", "running", "nested",
 
 
 class Hazard(Section):
-    """How likely the outcome is before any cause: `share` of all units reach it by the as-of instant, on average.
+    """How likely the outcome is: `share` of all units reach it by the as-of instant, on average.
 
-    The base hazard is set to give that share, with causes and without, so that a null world has the same base rate. `age` multiplies from each age on.
+    The base hazard is set to give that share, with causes and without, so that a null world has the same base rate. `age` multiplies it from
+    each age on.
     """
 
     share: Share
@@ -285,9 +287,14 @@ class WorldSpec(Section):
 
     @property
     def unit(self) -> Unit:
-        from backtest.language import Group
-
         return Group(group=self.seats.group) if self.seats else "person"
+
+    @property
+    def outcome_match(self) -> EventMatch:
+        """What an event must look like to be the outcome."""
+        if isinstance(self.outcome, Lapse):
+            raise TypeError("a lapse is not carried by an event")
+        return self.outcome.match
 
     @property
     def outcome_event(self) -> str:
@@ -298,20 +305,14 @@ class WorldSpec(Section):
 
     def hypothesis(self, clauses: tuple[Clause, ...], name: str) -> Hypothesis:
         """A claim about this world's outcome."""
-        return Hypothesis(name=name, unit=self.unit, entry=_named(self.entry), clauses=clauses, outcome=self.outcome)
+        return Hypothesis(name=name, unit=self.unit, entry=EventMatch(events=(self.entry,)), clauses=clauses, outcome=self.outcome)
 
     @model_validator(mode="after")
     def _hangs_together(self) -> WorldSpec:
-        faults = [*_outcome_faults(self), *_trait_faults(self), *_reference_faults(self)]
+        faults = [*_outcome_faults(self), *_trait_faults(self), *_reference_faults(self), *_property_faults(self)] or list(_claim_faults(self))
         if faults:
             raise ValueError("; ".join(faults))
         return self
-
-
-def _named(event: str) -> Match:
-    from backtest.matching import EventMatch
-
-    return EventMatch(events=(event,))
 
 
 def _outcome_faults(spec: WorldSpec) -> Iterator[str]:
@@ -352,31 +353,22 @@ def _reference_faults(spec: WorldSpec) -> Iterator[str]:
         known.add(feature.name)
 
 
-def world_names() -> list[str]:
-    """The built-in worlds."""
-    return sorted(one.name.removesuffix(".yaml") for one in _built_in().iterdir() if one.name.endswith(".yaml"))
+def _property_faults(spec: WorldSpec) -> Iterator[str]:
+    for event, properties in spec.properties.items():
+        for name, values in properties.items():
+            if values.trait is not None and values.trait not in spec.traits:
+                yield f"properties.{event}.{name}: there is no trait {values.trait}"
+            if values.property is not None and properties.get(values.property, values).property is not None:
+                yield f"properties.{event}.{name}: there is no property {values.property} of its own on that event"
 
 
-def read_spec(where: str | Path) -> WorldSpec:
-    """A built-in world by its name, or a stranger's by its file or the folder that holds its `world.yaml`."""
-    if str(where) in world_names():
-        return parse_spec((_built_in() / f"{where}.yaml").read_text(), str(where))
-    path = Path(where)
-    path = path / "world.yaml" if path.is_dir() else path
-    if not path.is_file():
-        raise WorldRefused(f"there is no world {str(where)!r}; the built-in ones are {', '.join(world_names())}, or give a folder with a world.yaml")
-    return parse_spec(path.read_text(), str(path))
-
-
-def parse_spec(text: str, source: str = "world.yaml") -> WorldSpec:
-    try:
-        return WorldSpec.model_validate(yaml.safe_load(text))
-    except yaml.YAMLError as error:
-        raise WorldRefused(f"{source}: not readable as YAML: {error}") from error
-    except ValidationError as error:
-        told = [f"{'.'.join(map(str, one['loc'])) or 'world'}: {one['msg'].removeprefix('Value error, ')}" for one in error.errors()]
-        raise WorldRefused(f"{source}: " + "; ".join(told)) from error
-
-
-def _built_in() -> Any:
-    return resources.files("beton.sandbox.worlds")
+def _claim_faults(spec: WorldSpec) -> Iterator[str]:
+    """What the hypothesis language refuses, such as a cause that looks at the outcome itself."""
+    claims = [(f"causes.{cause.id}", cause.clauses) for cause in spec.causes]
+    traps = (*spec.proxies, *spec.confounders, *spec.own_path, *spec.after_outcome, *spec.twins, *([spec.progress] if spec.progress else []))
+    claims += [(trap.event, clauses) for trap in traps for clauses in trap.clauses or ()]
+    for where, clauses in claims:
+        try:
+            spec.hypothesis(clauses, where)
+        except ValidationError as error:
+            yield from (f"{where}: {one['msg']}" for one in error.errors())

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from backtest.durations import DAY, HOUR
-from backtest.intervals import Ints
+from backtest.intervals import Codes, Flags, Ints
 from beton.sandbox.worlds.people import Population, Streams
 from beton.sandbox.worlds.properties import Batch
 from beton.sandbox.worlds.spec import Delivery, WorldSpec
@@ -132,7 +132,7 @@ class EventTable:
         if self.spec.seats and not batch.before_entry:
             account = self.names.account.gather(unit)
             pieces.append(pl.concat_str(pl.lit(f',"$groups":{{"{self.spec.seats.group}":"'), account, pl.lit('"}')))
-        pieces += [self._told(batch.name, name, person, unit) for name in _TOLD.get(batch.name, ())]
+        pieces += [self._told(name, person, unit) for name in _TOLD.get(batch.name, ())]
         for name, column in batch.columns.items():
             texts = pl.Series([f",{json.dumps(name)}:{json.dumps(value, separators=(',', ':'))}" for value in column.values] + [""], dtype=pl.String)
             codes = column.codes[local]
@@ -154,7 +154,7 @@ class EventTable:
             )
         return frame
 
-    def _told(self, event: str, name: str, person: Ints, unit: Ints) -> pl.Expr:
+    def _told(self, name: str, person: Codes, unit: Codes) -> pl.Expr:
         """Properties that PostHog's own events carry about who is who."""
         names = self.names
         if name == "$anon_distinct_id":
@@ -172,7 +172,10 @@ class EventTable:
         delay = (200_000 + rng.random(count) * 1_800_000).astype(np.int64)
         late = rng.random(count) < told.late
         delay += np.where(late, HOUR + np.minimum(rng.exponential(6.0, count) * HOUR, 3 * DAY), 0).astype(np.int64)
-        second = (whole["person"].to_numpy() % 1000 < told.merges * 1000) & (rng.random(count) < 0.3)
+        # Visitors are not known yet, so they have no second device.
+        second = (
+            whole["distinct_id"].str.starts_with("user_").to_numpy() & has_second_device(whole["person"].to_numpy(), told) & (rng.random(count) < 0.3)
+        )
         frame = whole.select(
             uuids(rng, count, at).alias("uuid"),
             "event",
@@ -191,6 +194,14 @@ class EventTable:
             return frame
         copies = frame[again].with_columns(pl.col("created_at") + pl.duration(seconds=30))
         return pl.concat((frame, copies)).sort("timestamp", maintain_order=True)
+
+
+def has_second_device(person: np.ndarray, delivery: Delivery) -> Flags:
+    return person % 1000 < delivery.merges * 1000
+
+
+def second_device(distinct_id: pl.Expr) -> pl.Expr:
+    return pl.concat_str(pl.lit("device_"), distinct_id)
 
 
 _TOLD = {"$identify": ("$anon_distinct_id", "$set"), "$groupidentify": ("$group_key", "$group_set")}

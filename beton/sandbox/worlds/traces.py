@@ -10,7 +10,7 @@ import numpy as np
 
 from backtest.durations import DAY, HOUR, MINUTE
 from backtest.intervals import FOREVER, Codes, Ints
-from backtest.language import PropertyOutcome
+from backtest.language import Goal
 from beton.sandbox.worlds.behaviour import spread_evenly
 from beton.sandbox.worlds.outcomes import happened
 from beton.sandbox.worlds.people import Population, Streams
@@ -58,10 +58,10 @@ class Traces:
     def _outcome(self) -> Iterator[Batch]:
         if self.spec.progress:
             return  # the last step is the outcome
-        unit, outcome = self._converts(), self.spec.outcome
+        unit = self._converts()
         values: dict[str, Any] = {}
-        if isinstance(outcome, PropertyOutcome):
-            values = _carrying(outcome.property, outcome.value[0] if isinstance(outcome.value, tuple) else outcome.value)
+        for comparison in self.spec.outcome_match.where:
+            values |= _carrying(comparison.property, comparison.value[0] if isinstance(comparison.value, tuple) else comparison.value)
         yield self._batch(self.spec.outcome_event, unit, self.outcome[unit], values)
 
     def _own_paths(self) -> Iterator[Batch]:
@@ -136,11 +136,17 @@ class Traces:
             yield Batch("$groupidentify", population.owner, population.entered + 2_000, population.owner.astype(np.int64), group)
         unit = self._converts()
         rng = self.streams["set"]
-        yield self._batch("$set", unit, self.outcome[unit] + spread_evenly(rng, (MINUTE, 2 * DAY), len(unit)), {"$set": {"plan": "paid"}})
+        at = self.outcome[unit] + spread_evenly(rng, (MINUTE, 2 * DAY), len(unit))
+        yield self._batch("$set", unit, at, {"$set": {"plan": plans(spec)[1]}})
 
     def _some(self, rng: np.random.Generator, share: float) -> Codes:
         unit = self._converts()
         return unit[rng.random(len(unit)) < share]
+
+
+def plans(spec: WorldSpec) -> tuple[str, str]:
+    """The person property `plan` before and after the outcome."""
+    return ("paid", "cancelled") if spec.outcome.goal is Goal.churns else ("free", "paid")
 
 
 def _carrying(path: tuple[str, ...], value: Any) -> dict[str, Any]:

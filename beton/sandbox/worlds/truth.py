@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from pydantic import TypeAdapter
 
 from backtest.durations import DAY, Duration
 from backtest.intervals import FOREVER, Ints
@@ -21,6 +22,9 @@ from beton.sandbox.worlds.tables import Names
 
 FORMAT = 1
 """Of `truth.json`; it changes when a field changes its meaning."""
+
+TELLS_TODAY = "$set"
+"""Carries the outcome as a person property, after the fact."""
 
 
 def as_text(at: int) -> str:
@@ -64,14 +68,17 @@ def truth_of(
         "as_of": as_text(end),
         "history_from": as_text(population.start),
         "window_days": window / DAY,
-        "unit": spec.hypothesis((_did(spec.background.names[0], "ever"),), "any").to_json().get("unit", "person"),
+        "unit": "person" if spec.unit == "person" else spec.unit.model_dump(),
         "entry": spec.entry,
         "outcome": spec.outcome.model_dump(mode="json"),
         "horizon": str(spec.outcome.horizon),
         "expected_share": spec.hazard.share,
-        "planted": [] if null else [_planted(spec, population, effect, outcome) for effect in effects],
+        "planted": [] if null else [_planted(population, effect, outcome) for effect in effects],
         "must_label": list(_traps(spec, null=null)),
-        "no_effect": sorted(set(counts) - _meant(spec)),
+        "no_effect": sorted(set(counts) - _meant(spec) - {TELLS_TODAY}),
+        "tells_today": {"event": TELLS_TODAY, "person_property": "plan"},
+        "near_duplicates": [{"event": one, "of": other} for one in sorted(counts) for other in sorted(counts) if _alike(one, other)],
+        "dead_events": sorted(feature.name for feature in spec.features if feature.until is not None),
         "traits": {trait: {level: one.model_dump() for level, one in levels.items()} for trait, levels in spec.traits.items()},
         "property_types": spec.types,
         "counts": {
@@ -85,7 +92,12 @@ def truth_of(
     }
 
 
-def _planted(spec: WorldSpec, population: Population, effect: Effects, outcome: Ints) -> dict[str, Any]:
+def _alike(one: str, other: str) -> bool:
+    """Two spellings of one name; the one with capitals is the copy."""
+    return one != one.lower() and one != other and one.lower() == other.lower().replace("_", "")
+
+
+def _planted(population: Population, effect: Effects, outcome: Ints) -> dict[str, Any]:
     cause = effect.cause
     fired = happened(effect.first) & (effect.first < outcome)
     return {
@@ -155,6 +167,4 @@ def _did(event: str, span: Any) -> Clause:
 
 
 def _clause(data: dict[str, Any]) -> Clause:
-    from pydantic import TypeAdapter
-
     return TypeAdapter(Clause).validate_python(data)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,12 @@ import yaml
 from backtest.durations import DAY
 from backtest.intervals import Ints
 from beton.sandbox.worlds.behaviour import behave
-from beton.sandbox.worlds.outcomes import Effects, draw_outcomes, effects_of, happened
+from beton.sandbox.worlds.outcomes import draw_outcomes, effects_of, happened, told_outcomes
 from beton.sandbox.worlds.people import Population, Streams, populate
-from beton.sandbox.worlds.properties import Batch
-from beton.sandbox.worlds.spec import Delivery, WorldRefused, WorldSpec, parse_spec, read_spec
-from beton.sandbox.worlds.tables import EventTable, Names
-from beton.sandbox.worlds.traces import Traces
+from beton.sandbox.worlds.reading import parse_spec, read_spec
+from beton.sandbox.worlds.spec import Delivery, WorldRefused, WorldSpec
+from beton.sandbox.worlds.tables import EventTable, Names, has_second_device, second_device
+from beton.sandbox.worlds.traces import Traces, plans
 from beton.sandbox.worlds.truth import truth_of, units_frame
 
 AS_OF = datetime(2026, 6, 30, tzinfo=UTC)
@@ -83,9 +83,9 @@ def generate(
     """
     named = name or (spec if isinstance(spec, str) else spec.title)
     spec = read_spec(spec) if isinstance(spec, str) else spec
-    if as_of.tzinfo is None or days < 1 or scale <= 0:
-        raise WorldRefused("a world needs an as-of instant with a time zone, at least one day of history, and a scale above 0")
-    end = int(as_of.timestamp()) * 1_000_000 + as_of.microsecond
+    if as_of.tzinfo is None or days < 1 or scale <= 0 or seed < 0:
+        raise WorldRefused("a world needs an as-of instant with a time zone, a day of history or more, a scale above 0 and a seed of 0 or more")
+    end = (as_of - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
     streams = Streams(seed)
     population = populate(spec, streams, end - days * DAY, end, scale)
     behaviour = behave(spec, population, streams)
@@ -93,14 +93,19 @@ def generate(
     outcome, _ = draw_outcomes(spec, population, effects, streams, null=null)
     traces = Traces(spec, population, outcome, streams)
     batches = [one for batch in behaviour.batches if len(one := traces.thinned(batch))] + traces.batches()
+    if not np.array_equal(told_outcomes(spec, population, batches), outcome):
+        raise WorldRefused(
+            "the outcome also comes about by itself: some other part of the world sends events that match it, or its properties never do"
+        )
     names = Names.of(spec, population, behaviour.sessions, streams)
-    table = EventTable(spec, population, batches, names, behaviour.sessions, streams, delivery or spec.delivery)
+    told = delivery or spec.delivery
+    table = EventTable(spec, population, batches, names, behaviour.sessions, streams, told)
     return World(
         name=named,
         truth=truth_of(spec, named, seed, population, batches, outcome, effects, null=null),
         spec=spec,
         units=units_frame(spec, population, names, outcome, effects),
-        persons=_persons(spec, population, names, outcome),
+        persons=_persons(spec, population, names, outcome, told),
         groups=_groups(spec, population, names, outcome),
         source=table,
     )
@@ -133,32 +138,40 @@ def _read(path: Path) -> pl.DataFrame:
     return pl.read_parquet(path) if path.is_file() else pl.DataFrame()
 
 
-def _persons(spec: WorldSpec, population: Population, names: Names, outcome: Ints) -> pl.DataFrame:
+def _persons(spec: WorldSpec, population: Population, names: Names, outcome: Ints, delivery: Delivery) -> pl.DataFrame:
     """Person properties as they are today: `plan` is the outcome itself."""
     unit = population.unit_of
-    paid = happened(outcome)[unit]
-    columns = {"email": names.email, "name": names.title, "plan": pl.Series(np.where(paid, "paid", "free"))}
+    before, after = plans(spec)
+    columns = {"email": names.email, "name": names.title, "plan": pl.Series(np.where(happened(outcome)[unit], after, before))}
     columns |= {trait: pl.Series(list(spec.traits[trait])).gather(codes[unit]) for trait, codes in population.traits.items()}
     columns["is_internal"] = pl.Series(population.internal[unit])
     return pl.DataFrame(
         {
             "person_id": names.person,
-            "distinct_id": names.distinct,
-            "anonymous_id": names.visitor,
+            "distinct_ids": _distinct_ids(names, delivery),
             "created_at": pl.Series(population.joined).cast(pl.Datetime("us", "UTC")),
             "properties": pl.DataFrame(columns).select(pl.struct(pl.all()).struct.json_encode()).to_series(),
         }
     )
 
 
+def _distinct_ids(names: Names, delivery: Delivery) -> pl.Series:
+    """The one they log in with, the one they had as visitors, and that of a second device."""
+    frame = pl.DataFrame({"own": names.distinct, "visitor": names.visitor, "second": has_second_device(np.arange(len(names.person)), delivery)})
+    device = second_device(pl.col("own"))
+    ids = pl.when(pl.col("second")).then(pl.concat_list("own", "visitor", device)).otherwise(pl.concat_list("own", "visitor"))
+    return frame.select(ids).to_series()
+
+
 def _groups(spec: WorldSpec, population: Population, names: Names, outcome: Ints) -> pl.DataFrame:
     schema = {"type": pl.String, "key": pl.String, "created_at": pl.Datetime("us", "UTC"), "properties": pl.String}
     if not spec.seats:
         return pl.DataFrame(schema=schema)
+    before, after = plans(spec)
     columns = {
         "name": names.account_title,
         "domain": pl.select(pl.concat_str(names.account, pl.lit(".example"))).to_series(),
-        "plan": pl.Series(np.where(happened(outcome), "paid", "free")),
+        "plan": pl.Series(np.where(happened(outcome), after, before)),
         "seats": pl.Series(population.seats),
     }
     columns |= {trait: pl.Series(list(spec.traits[trait])).gather(codes) for trait, codes in population.traits.items()}
