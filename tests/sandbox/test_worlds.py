@@ -365,3 +365,16 @@ def test_the_calendar_and_its_inverse_agree() -> None:
     at = np.linspace(start, end, 1001).astype(np.int64)
     assert np.abs(calendar.instant(calendar.passed(at)) - at).max() <= 1
     assert calendar.flow[-1] == pytest.approx(40)
+
+
+REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "worlds.md"
+
+
+def test_the_example_of_the_reference_page_is_a_world() -> None:
+    example = REFERENCE.read_text().split("```yaml\n")[1].split("```")[0]
+    assert generate(parse_spec(example), 1, scale=0.1).truth["planted"][0]["units_fired"] > 20
+
+
+def test_the_reference_page_tells_every_field_of_the_truth() -> None:
+    page = REFERENCE.read_text()
+    assert [field for field in tiny("marketplace").truth if f"`{field}`" not in page] == []
