@@ -104,6 +104,8 @@ class EventLog:
     seeds: Mapping[Path, Column] = field(default_factory=dict)
     cohorts: Mapping[str, Flags] = field(default_factory=dict)
     types: PropertyTypes = field(default_factory=dict)
+    _of_names: dict[tuple[str, ...], Matches] = field(default_factory=dict, compare=False, repr=False)
+    """Rows by names, once merged: many hypotheses look at the same events."""
 
     def replaced(self, *, firsts: Mapping[str, Ints]) -> EventLog:
         """The same log with other first-ever instants: for another population of units."""
@@ -118,7 +120,7 @@ class EventLog:
         return self.firsts[outcome_key(hypothesis)]
 
     def matches(self, match: EventMatch) -> Matches:
-        names = self.slices if match.any_event else [name for name in match.events if name in self.slices]
+        names = self.slices if match.any_event else [name for name in sorted(set(match.events)) if name in self.slices]
         found = self._rows(names)
         for comparison in match.where:
             found = found.where(self._test(comparison, found))
@@ -130,6 +132,12 @@ class EventLog:
         return everything.where(self.columns[path].codes[everything.rows] >= 0)
 
     def _rows(self, names: Iterable[str]) -> Matches:
+        key = tuple(names)
+        if key not in self._of_names:
+            self._of_names[key] = self._merged(key)
+        return self._of_names[key]
+
+    def _merged(self, names: Sequence[str]) -> Matches:
         parts = [np.arange(*self.slices[name], dtype=np.int64) for name in names]
         rows = np.concatenate(parts) if parts else np.empty(0, np.int64)
         if len(parts) > 1:

@@ -186,8 +186,9 @@ def _keyed(found: Matches, code: Ints) -> tuple[Codes, Matches]:
     """One number per distinct (unit, code), and the matches that have a code, ordered by it."""
     known = code != -1
     found, code = found.where(known), code[known]
-    by = np.lexsort((found.at, code, found.unit))
-    found, code = Matches(found.unit[by], found.at[by], found.rows[by]), code[by]
+    if np.any((np.diff(found.unit) == 0) & (np.diff(code) < 0)):  # dates come in order with the instants, values and persons do not
+        by = np.lexsort((found.at, code, found.unit))
+        found, code = Matches(found.unit[by], found.at[by], found.rows[by]), code[by]
     new = (np.diff(found.unit, prepend=-1) != 0) | (np.diff(code, prepend=-2) != 0)
     return (np.cumsum(new) - 1).astype(np.int32), found
 
@@ -290,13 +291,19 @@ def trend(clause: Trend, log: EventLog, entry: Ints) -> Intervals:
         return nothing()
     now = np.cumsum(np.add.reduceat(now_step[by], first))
     before = np.cumsum(np.add.reduceat(before_step[by], first))
-    up = clause.ratio_at_least is not None
-    ratio = Fraction(exact(clause.ratio_at_least if clause.ratio_at_least is not None else clause.ratio_at_most or 0))
-    now_scaled, bound = now * ratio.denominator, before * ratio.numerator  # whole numbers: 11 against 10 is exactly 1.1
-    holds = (before >= clause.at_least_before) & (now_scaled >= bound if up else now_scaled <= bound)
+    holds = (before >= clause.at_least_before) & _ratio_holds(clause, now, before)
     entered = entry < FOREVER
     old_enough = since(np.flatnonzero(entered).astype(np.int32), entry[entered] + 2 * over)
     return intersection([runs(unit[first], at[first], holds), old_enough])
+
+
+def _ratio_holds(clause: Trend, now: Ints, before: Ints) -> Flags:
+    """Whole numbers against the ratio as it was written: 11 to 10 is exactly 1.1. Judged once per distinct pair of counts."""
+    pairs, which = np.unique(np.stack((now, before)), axis=1, return_inverse=True)
+    up = clause.ratio_at_least is not None
+    ratio = Fraction(exact(clause.ratio_at_least if clause.ratio_at_least is not None else clause.ratio_at_most or 0))
+    answers = [n >= ratio * b if up else n <= ratio * b for n, b in pairs.T.tolist()]
+    return np.array(answers, np.bool_)[which]
 
 
 def total(clause: Total, log: EventLog, entry: Ints) -> Intervals:

@@ -42,7 +42,11 @@ def dig(value: Json, path: tuple[str, ...]) -> Json:
 
 def as_text(value: Json) -> str:
     """Strings as they are, everything else in canonical JSON: sorted keys, no spaces, 1.0 as 1."""
-    return value if isinstance(value, str) else json.dumps(_whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return value if isinstance(value, str) else _canonical(value)
+
+
+def _canonical(value: Json) -> str:
+    return json.dumps(_whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def _whole(value: Json) -> Json:
@@ -154,7 +158,7 @@ def contains(value: Json, wanted: Scalar, kind: str | None) -> bool:
 def rank(value: Json, kind: str | None) -> tuple[int, float, str]:
     """The order that decides between tied instants: numbers above everything else and by value, others by canonical JSON text."""
     number = as_number(value, kind)
-    return (1, float(number), "") if number is not None else (0, 0.0, as_text(value))
+    return (1, float(number), "") if number is not None else (0, 0.0, _canonical(value))
 
 
 def exact(number: float | int) -> Decimal:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = ["backtest", "agent", "beton"]
 """A package may import those before it, never those after it."""
 
-ENGINE_MAY_USE = {"backtest", "numpy", "polars", "pydantic", "pydantic_core", "scipy", "sklearn"}
+ENGINE_MAY_USE = {"backtest", "numba", "numpy", "polars", "pydantic", "pydantic_core", "scipy", "sklearn"}
 SIDE_EFFECTS = {"asyncio", "http", "io", "logging", "os", "pathlib", "random", "socket", "ssl", "subprocess", "threading", "time", "urllib"}
 CLOCKS = {"now", "today", "utcnow"}
 CONSOLE = {"input", "open", "print"}
