@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime
@@ -75,41 +76,46 @@ def create_app(
     )
 
 
-def serve(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> None:
-    """Answer requests and do the jobs until told to stop. Raises before it listens when something of that cannot be had.
+def serve(settings: Settings, *, clock: Callable[[], datetime] = utc_now, tell: Callable[[str], None] = lambda _: None) -> None:
+    """Answer requests and do the jobs until told to stop; `tell` gets the address as soon as it can be called.
 
-    What is opened here is closed in the application's lifespan: uvicorn passes the signal that stopped it on to this process afterwards,
-    which ends it.
+    Raises before it listens when something of that cannot be had. What is opened here is closed in the application's lifespan: uvicorn passes
+    the signal that stopped it on to this process afterwards, which ends it.
     """
     from beton.work.schedules import start_jobs, stop_jobs
 
-    check_loopback(settings.host)
     settings = with_local_key(settings)
     with ExitStack() as opened:
+        listening = listen(settings.host, settings.port)
+        opened.callback(listening.close)
         store = open_store(settings, clock)
         opened.callback(store.close)
         place = Workplace(settings, store, clock)
         jobs = start_jobs(place)
         opened.callback(stop_jobs, jobs)
-        app = create_app(place, jobs=jobs, on_stop=opened.close)
         run = uvicorn.Config(
-            app,
-            host=settings.host,
-            port=settings.port,
+            create_app(place, jobs=jobs, on_stop=opened.close),
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
             server_header=False,
             proxy_headers=False,
             log_level="warning",
         )
-        uvicorn.Server(run).run()
+        tell(f"http://{settings.host}:{settings.port}")
+        uvicorn.Server(run).run(sockets=[listening])
 
 
-def check_loopback(host: str) -> None:
-    """`SettingsError` for an address that others could reach: without accounts, whoever has a key may do everything."""
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on a loopback address. `SettingsError` for one that others could reach (without accounts, whoever has a key may do everything)
+    or that is taken."""
     if host != "localhost" and not is_loopback(host):
         raise SettingsError(
             f"Beton does not listen on {host or 'every address'} yet: there are no accounts.",
             code="settings.host_not_loopback",
             fix="Leave BETON_HOST at 127.0.0.1, and reach the server through a tunnel, such as ssh -L.",
         )
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise SettingsError(f"Port {port} of {host} cannot be had: {why}.", code="settings.port_taken", fix="Set BETON_PORT to another.") from None

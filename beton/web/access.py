@@ -65,7 +65,7 @@ class Doorkeeper(ASGIMiddleware):
             with self._store.reading() as tx:
                 key = holder(tx, token)
         if key is None:
-            raise Unauthorized("This address needs an operator key.", fix="Send it as: Authorization: Bearer btn_op_…")
+            raise Unauthorized("This address needs an operator key.", fix="Send it as a bearer token in the Authorization header.")
         return key
 
 

@@ -20,7 +20,7 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap, Message, Scope
 
-from beton.errors import BadInput, BetonError, Fault, NotFound, PostHogError, mask
+from beton.errors import BadInput, BetonError, Fault, NotFound, PostHogError, StoreError, mask
 from beton.web.injected import Ask
 
 MEDIA_TYPE = "application/problem+json"
@@ -105,13 +105,15 @@ def unexpected(request: Ask, error: Exception) -> Response[bytes]:
 
 
 def log_failure(error: Exception, scope: Scope) -> None:
-    """Faults of Beton or of its surroundings, to the log; refusals are answers."""
+    """Failures, to the log; refusals are answers. What others did wrong takes a line, what Beton or its database did the whole story."""
     status = error.status if isinstance(error, BetonError) else error.status_code if isinstance(error, HTTPException) else 500
     if status < HTTPStatus.INTERNAL_SERVER_ERROR or isinstance(error, RecursionError):
         return
-    method = scope["method"] if scope["type"] == ScopeType.HTTP else scope["type"]
-    told = mask("".join(traceback.format_exception(error)))
-    _LOG.error("%s %s %s\n%s", request_id(scope), method, scope["path"], told)
+    asked = f"{request_id(scope)} {scope['method'] if scope['type'] == ScopeType.HTTP else scope['type']} {scope['path']!r}"
+    if isinstance(error, BetonError) and not isinstance(error, StoreError):
+        _LOG.warning("%s: %s: %s", asked, error.code, error.message)
+    else:
+        _LOG.error("%s\n%s", asked, mask("".join(traceback.format_exception(error))))
 
 
 HANDLERS: ExceptionHandlersMap = {

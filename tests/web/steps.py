@@ -63,7 +63,7 @@ def kept(store: Store, connection: Connection, *, days: int = 7, status: Status 
     with store.transaction() as tx:
         row, _ = hypotheses.add(tx, new, actor="ada")
         for action in PATHS[status]:
-            more = {"reason": "Known.", "clears": True, "snoozed_until": tx.now + timedelta(days=9)}
+            more: dict[str, Any] = {"reason": "Known.", "clears": True, "snoozed_until": tx.now + timedelta(days=9)}
             row = hypotheses.decide(tx, row.id, action, expected_row_version=row.row_version, actor="ada", **more)
     if tested is not None:
         keep_result(store, row, tested)

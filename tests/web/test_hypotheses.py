@@ -84,7 +84,8 @@ def test_a_hypothesis_is_written_down_once(api: Contract, connection: Connection
 
 
 def test_every_fault_of_a_definition_is_told_with_its_place(api: Contract, connection: Connection):
-    wrong = definition() | {"outcom": 1}
+    wrong = definition()
+    wrong["outcom"] = 1
     wrong["clauses"][0]["span"] = {"frist": "7d"}
     wrong["clauses"][1]["match"] = ""
     response = api.post("hypotheses", {"connection": "shop", "definition": wrong})

@@ -1,5 +1,7 @@
 """Long work over HTTP: asked for, answered with a run, read again."""
 
+from backtest.language import Group
+from backtest.matching import EventMatch
 from beton.lifecycle import Status
 from beton.store import connections, runs
 from beton.store.records import Connection, RunStatus
@@ -45,8 +47,8 @@ def test_a_search_is_asked_for_in_the_language(api: Contract, jobs: FakeJobs, co
     asked = {"connection": "shop", "outcome": OUTCOME, "entry": "signed_up", "unit": {"group": "company"}}
     assert api.post("proposals", asked).status_code == 202
     question = question_from(jobs.asked[0]["question"])
-    assert question.unit.group == "company"
-    assert question.entry.events == ("signed_up",)
+    assert question.unit == Group(group="company")
+    assert question.entry == EventMatch(events=("signed_up",))
     assert question.outcome.horizon == 14 * 86_400_000_000
     assert api.post("proposals", {"connection": "shop", "outcome": OUTCOME}).status_code == 202
     assert question_from(jobs.asked[1]["question"]).entry is None

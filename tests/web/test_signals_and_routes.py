@@ -48,6 +48,15 @@ def test_a_route_shows_its_secret_once_and_its_url_never(api: Contract, store: S
     assert (again.status_code, again.json()["code"]) == (409, "conflict.name_taken")
 
 
+def test_a_secret_of_ones_own_is_kept_unless_it_is_weak(api: Contract):
+    url = "https://hooks.example.com/"
+    assert api.post("routes", {"name": "own", "url": url, "secret": "correct-horse-battery"}).json()["secret"] == "correct-horse-battery"
+    weak = api.post("routes", {"name": "weak", "url": url, "secret": "whsec_short"})
+    assert (weak.status_code, weak.json()["code"]) == (422, "route.secret_invalid")
+    assert weak.json()["errors"][0]["pointer"] == "/secret"
+    assert "short" not in weak.text.replace("too short", "")
+
+
 def test_addresses_that_may_not_be_called_are_refused(api: Contract):
     for url in (
         "http://example.com/",

@@ -50,7 +50,7 @@ def listed(page_type: type[PageType], read: Callable[[], Page[T]], cursor: str |
             raise
         fault = Fault("cursor", "leads nowhere")
         raise BadInput("The listing cannot go on from there.", [fault], code="input.cursor", fix="Begin again without a cursor.") from None
-    return page_type.model_validate({"data": show(list(found.data)), "next_cursor": found.next_after, "has_more": found.next_after is not None})
+    return page_type(data=show(list(found.data)), next_cursor=found.next_after, has_more=found.next_after is not None)
 
 
 ETAG = [ResponseHeader(name="ETag", documentation_only=True, description="The row version, in quotes.")]

@@ -105,6 +105,7 @@ class NewRouteBody(Body):
 
     name: Line
     url: Annotated[str, Field(min_length=1, max_length=2048)]
+    secret: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(default=None, description="A signing secret of your own.")
 
 
 TAKEN: tuple[type[BaseModel], ...] = (

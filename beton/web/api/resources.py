@@ -24,6 +24,7 @@ class Sent(BaseModel):
 class Listing(Sent):
     """Some of a listing. `next_cursor` goes into `?cursor=` for what follows; null at the end."""
 
+    data: list[Any]
     next_cursor: str | None
     has_more: bool
 

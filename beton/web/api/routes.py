@@ -8,7 +8,6 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from beton.routing.addresses import check_url
 from beton.signals import DeliveryStatus
 from beton.store import deliveries, routes
 from beton.web.api.asking import Cursor, Limit, listed, refusals
@@ -33,8 +32,7 @@ def list_routes(place: ThePlace) -> RoutePage:
 @post("/routes", sync_to_thread=True, responses=refusals(409), operation_id="addRoute", tags=["routes"])
 def add_route(place: ThePlace, actor: TheActor, data: JSONBody[NewRouteBody]) -> Response[NewRouteRead]:
     """A webhook that gets all signals. Keep the `secret` of the answer: it signs every delivery and is shown this once."""
-    check_url(data.url, allow_insecure=place.settings.allow_insecure_hosts)
-    route, secret = keep_route(place, name=data.name, url=data.url, actor=actor)
+    route, secret = keep_route(place, name=data.name, url=data.url, actor=actor, secret=data.secret)
     return Response(NewRouteRead.with_secret(route, secret))
 
 

@@ -1,0 +1,93 @@
+"""The composition root: where it listens, when it is ready, and how it stops."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+from litestar.testing import TestClient
+
+from beton.app import create_app, listen, serve
+from beton.errors import SettingsError
+from beton.settings import Settings
+from beton.store.engines import open_engine
+from beton.store.migrate import downgrade
+from beton.store.sealing import Sealer
+from beton.store.store import Store
+from beton.work.workplace import Workplace
+from tests.web.conftest import URL, FakeJobs
+
+SERVE = """
+from beton.app import serve
+from beton.settings import load_settings
+serve(load_settings(), tell=lambda address: print(address, flush=True))
+"""
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.9", "beton.example", "127.0.0.1.example", "[::1]"])  # noqa: S104
+def test_others_cannot_be_served_before_there_are_accounts(tmp_path: Path, host: str):
+    with pytest.raises(SettingsError) as caught:
+        serve(Settings(data_dir=tmp_path, host=host))
+    assert caught.value.code == "settings.host_not_loopback"
+
+
+def test_loopback_has_several_names():
+    for host in ("127.0.0.1", "127.0.0.9", "localhost", "::1"):
+        listen(host, 0).close()
+
+
+def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path):
+    with listen("127.0.0.1", 0) as taken, pytest.raises(SettingsError) as caught:
+        serve(Settings(data_dir=tmp_path, port=taken.getsockname()[1]))
+    assert caught.value.code == "settings.port_taken"
+    assert not (tmp_path / "beton.sqlite").exists()
+
+
+def test_a_database_of_another_schema_is_not_ready(place: Workplace, stranger: TestClient):
+    downgrade(place.store.engine, "base")
+    response = stranger.get("/readyz")
+    assert (response.status_code, response.json()["code"]) == (503, "store.schema_differs")
+    assert stranger.get("/healthz").status_code == 200
+
+
+def test_a_database_that_is_away_is_not_ready_and_not_described(tmp_path: Path, clock):
+    store = Store(open_engine("postgresql://ada:canary@127.0.0.1:1/secretname"), Sealer({"k1": bytes(range(32))}), clock)
+    place = Workplace(Settings(data_dir=tmp_path), store, clock)
+    with TestClient(create_app(place, jobs=FakeJobs(place)), base_url=URL, raise_server_exceptions=False) as client:
+        response = client.get("/readyz")
+    assert (response.status_code, response.json()["code"]) == (503, "store.unavailable")
+    assert "canary" not in response.text
+    assert "127.0.0.1" not in response.text
+
+
+def test_what_was_opened_is_closed_when_the_application_stops(place: Workplace, jobs: FakeJobs):
+    closed: list[bool] = []
+    with TestClient(create_app(place, jobs=jobs, on_stop=lambda: closed.append(True)), base_url=URL) as client:
+        client.get("/healthz")
+        assert closed == []
+    assert closed == [True]
+
+
+def test_a_real_server_answers_and_stops_when_told(database_dir: Path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    environment = {**os.environ, "BETON_DATA_DIR": str(database_dir / "data"), "BETON_PORT": str(port)}
+    with subprocess.Popen([sys.executable, "-c", SERVE], env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().strip()
+            assert address == f"http://127.0.0.1:{port}"
+            assert httpx.get(f"{address}/readyz", trust_env=False, timeout=10).json() == {"status": "ready"}
+            answer = httpx.get(f"{address}/api/v1/runs", trust_env=False)
+            assert answer.status_code == 401
+            assert "server" not in answer.headers
+            server.send_signal(signal.SIGTERM)
+            assert server.wait(10) in (0, -signal.SIGTERM)
+        finally:
+            server.kill()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}/healthz", trust_env=False)
