@@ -1,0 +1,52 @@
+"""Scratch memory of one worker: written over by each hypothesis, so that a batch asks the operating system for memory a handful of times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from backtest.intervals import Codes, Flags, Ints
+
+
+@dataclass
+class Written:
+    """The first `count` places of three arrays: intervals sorted by (unit, start), disjoint and not touching.
+
+    `quiet` flags those that begin silently (a state that merely becomes known); empty where none does.
+    """
+
+    unit: Codes
+    start: Ints
+    stop: Ints
+    count: int
+    quiet: Flags = field(default_factory=lambda: np.empty(0, np.bool_))
+
+
+class Room:
+    """One place for a list of intervals, which grows and never shrinks."""
+
+    def __init__(self) -> None:
+        self.unit, self.start, self.stop = np.empty(0, np.int32), np.empty(0, np.int64), np.empty(0, np.int64)
+
+    def of(self, places: int) -> tuple[Codes, Ints, Ints]:
+        if len(self.unit) < places:
+            size = places + places // 2
+            self.unit, self.start, self.stop = np.empty(size, np.int32), np.empty(size, np.int64), np.empty(size, np.int64)
+        return self.unit, self.start, self.stop
+
+
+class Buffers:
+    """`rooms` take a clause each and conjunctions in between; `fires` the fires. `things` is the scratch of `backtest.kernel.distinct`."""
+
+    def __init__(self) -> None:
+        self.rooms = [Room() for _ in range(6)]
+        self.fires = Room()
+        self.things = np.empty(0, np.int64)
+        self.serial = 0
+        self.counts = np.zeros(8, np.int64)
+
+    def seen(self, things: int) -> Ints:
+        if len(self.things) < things:
+            self.things = np.full(things, -1, np.int64)
+        return self.things

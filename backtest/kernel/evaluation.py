@@ -1,0 +1,180 @@
+"""Many hypotheses over one log: fires and counts, each made by one thread from the log alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from backtest.baseline import ages_after_fire
+from backtest.fires import Fires
+from backtest.intervals import Codes, Flags, Ints
+from backtest.kernel import firing, overlaps
+from backtest.kernel.buffers import Buffers, Written
+from backtest.kernel.clauses import Scene, write
+from backtest.kernel.grids import Shared, shared_parts
+from backtest.kernel.keys import Key, clause_key, match_key
+from backtest.kernel.prepared import Prepared
+from backtest.language import Hypothesis
+from backtest.proportions import Closed
+from backtest.tally import Tally, risk_of
+
+
+@dataclass(frozen=True)
+class Result:
+    """Counts by numbers 1.9 rules 2 to 7, and the fires they come from: `unit` and `at` are each unit's first, sorted by unit.
+
+    `again` holds all fires where the hypothesis may fire again. What a merge over buckets or a score needs besides (`tally`) is made when asked for.
+    """
+
+    hypothesis: Hypothesis
+    log: Prepared
+    excluded_converted: int
+    pending: int
+    sample_size: int
+    true_positives: int
+    recall_converters: int
+    recall_hits: int
+    closed: Closed
+    unit: Codes
+    at: Ints
+    again: Fires | None = None
+
+    @property
+    def fires_total(self) -> int:
+        return len(self.unit)
+
+    @property
+    def fires(self) -> Fires:
+        return Fires(self.unit, self.at, np.ones(len(self.unit), np.int32)) if self.again is None else self.again
+
+    @cached_property
+    def tally(self) -> Tally:
+        entry, outcome, horizon = self.log.entry(self.hypothesis), self.log.outcome(self.hypothesis), int(self.hypothesis.horizon)
+        reached = outcome[self.unit]
+        counted = (reached > self.at) & (self.at + horizon <= self.log.window.end)
+        hit = counted & (reached <= self.at + horizon)
+        return Tally(
+            fires_total=self.fires_total,
+            excluded_converted=self.excluded_converted,
+            pending=self.pending,
+            recall_converters=self.recall_converters,
+            recall_hits=self.recall_hits,
+            closed=self.closed,
+            ages=(self.at - entry[self.unit])[counted],
+            hits=hit[counted],
+            leads=(reached - self.at)[hit],
+            fired=risk_of(self.hypothesis, self.log).narrowed(ages_after_fire(entry, self.unit, self.at)).table(),
+        )
+
+
+def evaluate(hypotheses: Sequence[Hypothesis], prepared: Prepared, threads: int = 2) -> list[Result]:
+    """Results in the order of `hypotheses`, all of them of the log's unit kind. The same for any number of threads, to the last digit."""
+    scene = Scene(prepared)
+    results: list[Result | None] = [None] * len(hypotheses)
+    waiting = iter(_by_clause(hypotheses))
+    if threads <= 1:
+        _work(waiting, hypotheses, scene, results)
+    else:
+        with ThreadPoolExecutor(threads) as pool:
+            for done in [pool.submit(_work, waiting, hypotheses, scene, results) for _ in range(threads)]:
+                done.result()
+    return [one for one in results if one is not None]
+
+
+def _by_clause(hypotheses: Sequence[Hypothesis]) -> list[list[int]]:
+    """Places of hypotheses in groups: those of a single clause share its intervals whatever their outcome and horizon. Groups that begin with the
+    same matcher come one after the other, while its slice is still in the processor's cache."""
+    groups: dict[Key, list[int]] = {}
+    for place, one in enumerate(hypotheses):
+        key = (clause_key(one.clauses[0]), match_key(one.entry)) if len(one.clauses) == 1 else ("conjunction", place)
+        groups.setdefault(key, []).append(place)
+    return sorted(groups.values(), key=lambda places: _slice_name(hypotheses[places[0]]))
+
+
+def _slice_name(hypothesis: Hypothesis) -> str:
+    match = getattr(hypothesis.clauses[0], "match", None)
+    return "" if match is None else repr(match_key(match))
+
+
+def _work(waiting: Iterator[list[int]], hypotheses: Sequence[Hypothesis], scene: Scene, results: list[Result | None]) -> None:
+    """Take groups until none is left; a list's iterator gives each to one thread only."""
+    buffers = Buffers()
+    for places in waiting:
+        held = _held(hypotheses[places[0]], scene, buffers)
+        for place in places:
+            results[place] = _result(hypotheses[place], held, scene, buffers)
+
+
+@dataclass
+class _Held:
+    """Where a hypothesis holds, and those of its intervals that may begin with a fire."""
+
+    whole: Written
+    firing: Written
+
+
+def _held(hypothesis: Hypothesis, scene: Scene, buffers: Buffers) -> _Held:
+    parts = [write(clause, hypothesis, scene, buffers, room) for clause, room in zip(hypothesis.clauses, buffers.rooms, strict=False)]
+    whole = parts[0]
+    for room, part in zip(buffers.rooms[3:], parts[1:], strict=False):
+        out = room.of(whole.count + part.count)
+        lists = (whole.unit, whole.start, whole.stop, whole.count, part.unit, part.start, part.stop, part.count)
+        whole = Written(*out, overlaps.overlap(*lists, *out))
+    if not any(len(part.quiet) for part in parts):
+        return _Held(whole, whole)
+    return _Held(whole, _loud(whole, parts, scene.log.entry(hypothesis), buffers))
+
+
+def _loud(whole: Written, parts: Iterable[Written], entry: Ints, buffers: Buffers) -> Written:
+    hushed, loud = _no_flags(whole.count), _no_flags(whole.count)
+    for part in parts:
+        overlaps.mark_starts(whole.unit, whole.start, whole.count, entry, part.unit, part.start, part.count, part.quiet, hushed, loud)
+    out = buffers.rooms[5].of(whole.count)
+    return Written(*out, overlaps.only_loud(whole.unit, whole.start, whole.stop, whole.count, entry, hushed, loud, *out))
+
+
+def _no_flags(count: int) -> Flags:
+    return np.zeros(count, np.bool_)
+
+
+def _result(hypothesis: Hypothesis, held: _Held, scene: Scene, buffers: Buffers) -> Result:
+    log, shared, horizon = scene.log, shared_parts(hypothesis, scene), int(hypothesis.horizon)
+    entry, outcome, end, counts = log.entry(hypothesis), log.outcome(hypothesis), log.window.end, buffers.counts
+    some = held.firing
+    bounds = (entry, shared.s0, end, shared.entered_from)
+    unit, at, _ = buffers.fires.of(some.count)
+    count = firing.first_fires(some.unit, some.start, some.stop, some.count, *bounds, unit, at)
+    ask_after = hypothesis.longest_first if hypothesis.anchored else -1
+    firing.count_fires(unit, at, count, entry, outcome, horizon, end, ask_after, counts)
+    whole = held.whole
+    for grid in shared.grids:
+        firing.grid_hits(whole.unit, whole.start, whole.stop, whole.count, outcome, grid.asked, grid.s0, horizon, grid.instants, counts)
+    excluded, pending, sample, hits, recall_hits, asked, asked_hits = counts[:7].tolist()
+    return Result(
+        hypothesis=hypothesis,
+        log=log,
+        excluded_converted=excluded,
+        pending=pending,
+        sample_size=sample,
+        true_positives=hits,
+        recall_converters=shared.recall_converters,
+        recall_hits=recall_hits,
+        closed=_closed(shared, asked, asked_hits),
+        unit=unit[:count].copy(),
+        at=at[:count].copy(),
+        again=None if hypothesis.fires_again_after is None else _again(some, bounds, int(hypothesis.fires_again_after)),
+    )
+
+
+def _closed(shared: Shared, fired: int, hits: int) -> Closed:
+    return Closed(hits, fired - hits, shared.converting - hits, shared.rows - fired - shared.converting + hits)
+
+
+def _again(some: Written, bounds: tuple[Ints, int, int, int], cool_down: int) -> Fires:
+    unit, at, occurrence = np.empty(some.count, np.int32), np.empty(some.count, np.int64), np.empty(some.count, np.int32)
+    count = firing.repeated_fires(some.unit, some.start, some.stop, some.count, *bounds, cool_down, unit, at, occurrence)
+    return Fires(unit[:count].copy(), at[:count].copy(), occurrence[:count].copy())

@@ -1,0 +1,143 @@
+"""Compiled passes from the intervals in which a hypothesis holds to its fires and to the counts of numbers 1.9 rules 2 to 7."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from backtest.intervals import Codes, Ints
+from backtest.kernel.ends import FOREVER
+
+EXCLUDED, PENDING, SAMPLE, HITS, RECALL_HITS, ASKED, ASKED_HITS = range(7)
+"""Places in the counts that `count_fires` fills."""
+
+
+@njit(cache=True, nogil=True)
+def first_fires(
+    unit: Codes, start: Ints, stop: Ints, count: int, entry: Ints, s0: int, end: int, entered_from: int, out_unit: Codes, out_at: Ints
+) -> int:
+    """Each unit's first interval that begins in `[s0, end)`, after being cut to entry; only units with entry >= `entered_from`."""
+    written, done = 0, -1
+    for index in range(count):
+        who = unit[index]
+        if who == done:
+            continue
+        since = entry[who]
+        when = max(start[index], since)
+        if s0 <= when < end and when < stop[index] and since >= entered_from:
+            done = who
+            out_unit[written], out_at[written] = who, when
+            written += 1
+    return written
+
+
+@njit(cache=True, nogil=True)
+def repeated_fires(
+    unit: Codes,
+    start: Ints,
+    stop: Ints,
+    count: int,
+    entry: Ints,
+    s0: int,
+    end: int,
+    entered_from: int,
+    cool_down: int,
+    out_unit: Codes,
+    out_at: Ints,
+    out_occurrence: Codes,
+) -> int:
+    """As `first_fires`, and then each first one that begins at least `cool_down` after the fire before it."""
+    written = 0
+    for index in range(count):
+        who = unit[index]
+        since = entry[who]
+        when = max(start[index], since)
+        if not (s0 <= when < end and when < stop[index] and since >= entered_from):
+            continue
+        occurrence = 1
+        if written and out_unit[written - 1] == who:
+            if when < out_at[written - 1] + cool_down:
+                continue
+            occurrence = out_occurrence[written - 1] + 1
+        out_unit[written], out_at[written], out_occurrence[written] = who, when, occurrence
+        written += 1
+    return written
+
+
+@njit(cache=True, nogil=True)
+def count_fires(unit: Codes, at: Ints, count: int, entry: Ints, outcome: Ints, horizon: int, end: int, ask_after: int, counts: Ints) -> None:
+    """Design F, recall, and the fired cells of design L asked at entry + `ask_after` (negative: no such table).
+
+    A fired unit of an anchored hypothesis entered in `[s0, end)`, so only the horizon and the outcome decide whether it is asked.
+    """
+    excluded, pending, sample, hits, recall_hits, asked, asked_hits = 0, 0, 0, 0, 0, 0, 0
+    for index in range(count):
+        who, when = unit[index], at[index]
+        reached = outcome[who]
+        if reached <= when:
+            excluded += 1
+        else:
+            in_time = reached <= when + horizon
+            if in_time and reached < end:
+                recall_hits += 1
+            if when + horizon > end:
+                pending += 1
+            else:
+                sample += 1
+                hits += in_time
+        if ask_after >= 0:
+            instant = entry[who] + ask_after
+            if when <= instant and instant + horizon <= end and reached > instant:
+                asked += 1
+                asked_hits += reached <= instant + horizon
+    counts[EXCLUDED], counts[PENDING], counts[SAMPLE], counts[HITS] = excluded, pending, sample, hits
+    counts[RECALL_HITS], counts[ASKED], counts[ASKED_HITS] = recall_hits, asked, asked_hits
+
+
+@njit(cache=True, nogil=True)
+def sample_ages(
+    unit: Codes, at: Ints, count: int, entry: Ints, outcome: Ints, horizon: int, end: int, out_age: Ints, out_outcome_age: Ints, out_last_age: Ints
+) -> int:
+    """The fires in the sample, as ages since entry: of the fire, of the outcome (`FOREVER`: none), and the last with a complete horizon."""
+    written = 0
+    for index in range(count):
+        who, when = unit[index], at[index]
+        reached, since = outcome[who], entry[who]
+        if reached > when and when + horizon <= end:
+            out_age[written] = when - since
+            out_outcome_age[written] = reached - since if reached < FOREVER else FOREVER
+            out_last_age[written] = end - horizon - since
+            written += 1
+    return written
+
+
+@njit(cache=True, nogil=True)
+def grid_hits(
+    unit: Codes, start: Ints, stop: Ints, count: int, outcome: Ints, asked: Ints, s0: int, horizon: int, instants: int, counts: Ints
+) -> None:
+    """Adds the fired cells of design G to `counts[ASKED]` and `counts[ASKED_HITS]`.
+
+    Bit j of `asked[unit]` tells whether the unit is asked at s0 + j horizon, for `instants` (at most 62) values of j. Intervals of a unit are
+    disjoint, so no instant is counted twice. An outcome lies within the horizon of exactly one instant.
+    """
+    rows, hits = 0, 0
+    for index in range(count):
+        bits = asked[unit[index]]
+        if bits == 0 or stop[index] <= s0:
+            continue
+        low = 0 if start[index] <= s0 else (start[index] - s0 + horizon - 1) // horizon
+        high = instants if stop[index] == FOREVER else min(instants, (stop[index] - s0 + horizon - 1) // horizon)
+        if low >= high:
+            continue
+        bits &= (1 << high) - (1 << low)
+        if bits == 0:
+            continue
+        reached = outcome[unit[index]]
+        if s0 < reached < FOREVER:
+            within = (reached - s0 - 1) // horizon
+            if within < instants and (bits >> within) & 1:
+                hits += 1
+        while bits:
+            rows += 1
+            bits &= bits - 1
+    counts[ASKED] += rows
+    counts[ASKED_HITS] += hits

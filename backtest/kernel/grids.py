@@ -1,0 +1,73 @@
+"""Who is asked when, and how many of them convert: made once per entry, outcome, horizon and look-back, read by every hypothesis that shares them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from backtest.intervals import Ints
+from backtest.kernel import populations
+from backtest.kernel.clauses import Scene
+from backtest.kernel.ends import ALWAYS
+from backtest.kernel.keys import Key, match_key
+from backtest.kernel.prepared import outcome_name
+from backtest.language import Hypothesis
+from backtest.tally import ACTIVE_WITHIN
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A stretch of at most 62 grid instants `s0 + j horizon`: bit j of `asked[unit]` tells whether a unit is asked there."""
+
+    s0: int
+    instants: int
+    asked: Ints
+
+
+@dataclass(frozen=True)
+class Shared:
+    """`rows` and `converting` are the margins of the closed table: all who are asked, and those of them who convert within the horizon."""
+
+    s0: int
+    entered_from: int
+    rows: int
+    converting: int
+    grids: tuple[Grid, ...]
+    recall_converters: int
+
+
+def shared_parts(hypothesis: Hypothesis, scene: Scene) -> Shared:
+    s0 = scene.log.window.start + hypothesis.look_back
+    ask_after = hypothesis.longest_first if hypothesis.anchored else -1
+    entered_from = s0 if hypothesis.counts_entrants_only else ALWAYS
+    key: Key = ("shared", match_key(hypothesis.entry), outcome_name(hypothesis), int(hypothesis.horizon), s0, entered_from, ask_after)
+    return scene.shared(key, lambda: _make(hypothesis, scene, s0, entered_from, ask_after))
+
+
+def _make(hypothesis: Hypothesis, scene: Scene, s0: int, entered_from: int, ask_after: int) -> Shared:
+    entry, outcome, end = scene.log.entry(hypothesis), scene.log.outcome(hypothesis), scene.log.window.end
+    horizon = int(hypothesis.horizon)
+    converters = populations.recall_converters(entry, outcome, s0, end, entered_from)
+    if ask_after >= 0:
+        rows, converting = populations.landmark_margins(entry, outcome, s0, end, ask_after, horizon)
+        return Shared(s0, entered_from, rows, converting, (), converters)
+    instants = max(0, (end - horizon - s0) // horizon + 1)
+    grids, rows, converting = [], 0, 0
+    for first in range(0, instants, populations.WORD):
+        begin, count = s0 + first * horizon, min(populations.WORD, instants - first)
+        asked = np.empty(len(entry), np.int64)
+        active = _active(scene, begin, horizon, count)
+        more_rows, more_converting = populations.mark_asked(active, entry, outcome, entered_from, begin, horizon, count, asked)
+        grids.append(Grid(begin, count, asked))
+        rows, converting = rows + more_rows, converting + more_converting
+    return Shared(s0, entered_from, rows, converting, tuple(grids), converters)
+
+
+def _active(scene: Scene, s0: int, step: int, instants: int) -> Ints:
+    def make() -> Ints:
+        active, here = np.zeros(len(scene.log.units), np.int64), scene.log.presence
+        populations.mark_active(here.unit, here.first, here.last, ACTIVE_WITHIN, s0, step, instants, active)
+        return active
+
+    return scene.shared(("active", s0, step, instants), make)

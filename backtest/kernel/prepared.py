@@ -1,0 +1,114 @@
+"""What all hypotheses over one log share: arrays that compiled code can read, and what is costly to make, made once and only if asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+import numpy as np
+
+from backtest.events import Column, EventLog, Matches, Path, Presence, first_key, outcome_key
+from backtest.intervals import Flags, Ints
+from backtest.kernel.keys import Key, match_key
+from backtest.kernel.slices import Slice, kept, merged, named
+from backtest.language import Hypothesis
+from backtest.matching import Comparison, EventMatch
+from backtest.truth import first_session
+from backtest.values import predicate
+
+Made = TypeVar("Made")
+
+
+class Once:
+    """Values by key, each made at most once however many threads ask: the first one makes it, the others wait."""
+
+    def __init__(self) -> None:
+        self._made: dict[Key, Future[Any]] = {}
+
+    def __call__(self, key: Key, make: Callable[[], Made]) -> Made:
+        mine: Future[Any] = Future()
+        found = self._made.setdefault(key, mine)
+        if found is mine:
+            try:
+                mine.set_result(make())
+            except BaseException as error:
+                mine.set_exception(error)
+                raise
+        return found.result()
+
+
+@dataclass(frozen=True)
+class Prepared(EventLog):
+    """An event log that merges sorted slices where the plain one sorts, and remembers what outlives a batch. Make it with `prepare`.
+
+    Slices of single matchers are remembered by the batch (`backtest.kernel.evaluation`) and not here: a miner's log would fill up with them.
+    """
+
+    remembered: Once = field(default_factory=Once)
+
+    def everything(self) -> Slice:
+        """All rows in order of unit and instant."""
+        return self.remembered(("everything",), lambda: merged([named(self, name) for name in self.slices]))
+
+    def matches(self, match: EventMatch) -> Matches:
+        return self.slice(match).matches()
+
+    def slice(self, match: EventMatch) -> Slice:
+        """As `matches`, without copying where one name is all that is asked for."""
+        if match.any_event:
+            found = self.everything()
+        else:
+            found = merged([named(self, name) for name in dict.fromkeys(match.events) if name in self.slices])
+        for comparison in match.where:
+            found = kept(found, self.columns[comparison.property].codes, self.answers(comparison))
+        return found
+
+    def answers(self, comparison: Comparison) -> Flags:
+        """Per code of the property whether it compares so, and last the answer for the missing value."""
+        holds, values = predicate(comparison, self.types), self.columns[comparison.property].values
+        return np.fromiter((holds(value) for value in (*values, None)), np.bool_, len(values) + 1)
+
+    def carrying(self, path: Path) -> Matches:
+        column = self.columns[path]
+        present = np.append(np.ones(len(column.values), np.bool_), False)
+        return kept(self.everything(), column.codes, present).matches()
+
+    def entry(self, hypothesis: Hypothesis) -> Ints:
+        return self.remembered(("entry", match_key(hypothesis.entry)), lambda: compiled_ready(self.firsts[first_key(hypothesis.entry)]))
+
+    def outcome(self, hypothesis: Hypothesis) -> Ints:
+        return self.remembered(outcome_name(hypothesis), lambda: compiled_ready(self.firsts[outcome_key(hypothesis)]))
+
+    def sessions(self, hypothesis: Hypothesis) -> tuple[Ints, Ints]:
+        """Per unit the end of its first session and the instant at which it is known to be over."""
+        return self.remembered(("sessions", match_key(hypothesis.entry)), lambda: first_session(self, self.entry(hypothesis)))
+
+
+def outcome_name(hypothesis: Hypothesis) -> Key:
+    """Tells outcomes apart as `outcome_key` does, faster."""
+    outcome = hypothesis.outcome
+    after = getattr(outcome, "after", None)
+    return ("outcome", match_key(outcome.match), after, None if after is None else match_key(hypothesis.entry))
+
+
+def compiled_ready(array: np.ndarray) -> np.ndarray:
+    """Contiguous and writeable, as compiled signatures are told apart by both; a copy only where it is not."""
+    return array if array.flags.c_contiguous and array.flags.writeable else array.copy()
+
+
+def prepare(log: EventLog) -> Prepared:
+    """The same log, ready for `evaluate`. Copies only arrays that are strided or read-only."""
+    given = {one.name: getattr(log, one.name) for one in fields(EventLog)}
+    here = log.presence
+    return Prepared(
+        **given
+        | {
+            "unit": compiled_ready(log.unit),
+            "at": compiled_ready(log.at),
+            "persons": None if log.persons is None else compiled_ready(log.persons),
+            "presence": Presence(compiled_ready(here.unit), compiled_ready(here.first), compiled_ready(here.last)),
+            "columns": {path: Column(compiled_ready(column.codes), column.values) for path, column in log.columns.items()},
+        }
+    )
