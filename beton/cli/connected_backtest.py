@@ -53,7 +53,7 @@ async def _tested(place: Workplace, connection: Connection, told: HypothesisFile
 
 
 async def fresh_taxonomy(place: Workplace, connection: Connection, tell: Progress, as_of: datetime | None = None) -> Taxonomy:
-    """The kept taxonomy, or a new one where there is none or it is older than a day. With `as_of` its volumes are of that time, give or take a day."""
+    """The kept taxonomy, or a new one where there is none or it is older than a day. With `as_of` its volumes are of that day."""
     with place.store.reading() as tx:
         snapshot = taxonomies.latest(tx, connection.id)
     if snapshot is not None:

@@ -25,19 +25,19 @@ def serve(
 
     given = {"host": host, "port": port}
     settings = load_settings().model_copy(update={name: value for name, value in given.items() if value is not None})
-    with opened(settings, create=True) as place:
-        token = first_operator_key(place.store)
     from beton import app
 
-    app.check_loopback(settings.host)
-    url = f"http://{settings.host}:{settings.port}"
-    if as_json:
-        print_json({"url": url, "operator_key": token})
-    else:
+    def tell(url: str) -> None:
+        with opened(settings, create=True) as place:
+            token = first_operator_key(place.store)
+        if as_json:
+            print_json({"url": url, "operator_key": token})
+            return
         if token:
             tell_operator_key(token)
         say(f"Beton answers at {url}; Ctrl-C stops.")
-    app.serve(settings)
+
+    app.serve(settings, tell=tell)
 
 
 def worker(*, as_json: AsJson = False) -> None:

@@ -14,7 +14,10 @@ from beton.work.workplace import Workplace
 async def observe(
     place: Workplace, connection: Connection, *, sample_values: bool = True, as_of: datetime | None = None
 ) -> tuple[Taxonomy, TaxonomyChange]:
-    """Read the taxonomy with the volumes before `as_of` (now unless given). Sampled values of event properties are kept sealed and for thirty days; those of persons are never sampled."""
+    """Read the taxonomy with the volumes before `as_of` (now unless given).
+
+    Sampled values of event properties are kept sealed and for thirty days; those of persons are never sampled.
+    """
     async with place.client(connection) as client:
         taxonomy = await read_taxonomy(client, as_of or place.clock(), sample_values=sample_values)
     plain = taxonomy.model_copy(update={"properties": tuple(one.model_copy(update={"values": ()}) for one in taxonomy.properties)})
