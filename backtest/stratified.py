@@ -107,7 +107,9 @@ def log_p_values(strata: Strata) -> Floats:
 def minimum_attainable_log_p(strata: Strata) -> Floats:
     """The smallest log p that these margins allow, Σ log P(X_k = min(fired_k, converters_k)): every hit that could be there is there (Tarone)."""
     most = np.minimum(strata.fired, strata.converters)
-    return np.atleast_1d(_log_pmf(most, strata.units, strata.converters, strata.fired, _log_factorials(int(strata.units.max(initial=0)))).sum(-1))
+    return np.atleast_1d(
+        log_hypergeometric(most, strata.units, strata.converters, strata.fired, log_factorials(int(strata.units.max(initial=0)))).sum(-1)
+    )
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,7 @@ class Margins:
         low, high = np.maximum(self.least, peak - reach), np.minimum(self.most, peak + reach)
         wanted = 2 * np.ceil(10 * np.sqrt(variance.sum(-1)) + 26 + low.shape[1]).astype(np.int64)
         length = 1 << np.ceil(np.log2(wanted)).astype(np.int64)
-        factorials = _log_factorials(int(self.units.max(initial=0)))
+        factorials = log_factorials(int(self.units.max(initial=0)))
         for size in np.unique(length):
             rows = np.flatnonzero(length == size)
             step = max(1, BLOCK // (int(size) * low.shape[1]))
@@ -179,7 +181,7 @@ class Margins:
         x = low[..., None] + steps
         inside = x <= high[..., None]
         x = np.minimum(x, high[..., None])
-        log_mass = _log_pmf(x, *(side[block][..., None] for side in (self.units, self.converters, self.fired)), factorials)
+        log_mass = log_hypergeometric(x, *(side[block][..., None] for side in (self.units, self.converters, self.fired)), factorials)
         log_mass += tilt[:, None, None] * (x - peak[..., None])
         log_mass[~inside] = -np.inf
         top = log_mass.max(-1)
@@ -197,13 +199,13 @@ class Margins:
         return Null(totals, np.where(possible, np.maximum(unrolled, 0.0), 0.0), scale, centre)
 
 
-def _log_factorials(most: int) -> Floats:
+def log_factorials(most: int) -> Floats:
     from scipy.special import gammaln
 
     return gammaln(np.arange(most + 1) + 1.0)
 
 
-def _log_pmf(x: Ints, units: Ints, converters: Ints, fired: Ints, factorials: Floats) -> Floats:
+def log_hypergeometric(x: Ints, units: Ints, converters: Ints, fired: Ints, factorials: Floats) -> Floats:
     """log [C(K, x) C(N - K, n - x) / C(N, n)] by a table of log-factorials."""
     chosen = factorials[converters] - factorials[x] - factorials[converters - x]
     rest = factorials[units - converters] - factorials[fired - x] - factorials[units - converters - fired + x]
