@@ -15,7 +15,7 @@ from litestar.params import SkipValidation
 from beton.store.records import Connection, OperatorKey, Run
 from beton.work.workplace import Workplace
 
-Ask = Request[Any, OperatorKey | None, State]
+Ask = Request[Any, OperatorKey, State]
 
 
 class Jobs(Protocol):
@@ -50,8 +50,7 @@ TheActor = NamedDependency[SkipValidation[str]]
 
 def actor_of(request: Ask) -> str:
     """The name on the key and its id: names may be given twice."""
-    key = request.auth
-    return "nobody" if key is None else f"{key.name} ({key.id})"
+    return f"{request.auth.name} ({request.auth.id})"
 
 
 def provided(place: Workplace, hands: Hands) -> dict[str, Provide]:

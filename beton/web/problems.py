@@ -17,7 +17,7 @@ from typing import Any
 
 from litestar import Response
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException, ValidationException
+from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.types import ExceptionHandlersMap, Message, Scope
 
 from beton.errors import BadInput, BetonError, Fault, NotFound, PostHogError, StoreError, mask
@@ -79,7 +79,9 @@ def refused_by_framework(request: Ask, error: HTTPException) -> Response[bytes]:
     if error.status_code == HTTPStatus.NOT_FOUND:
         return refused(request, NotFound(f"There is nothing at {request.url.path}.", fix="The addresses are listed in /openapi.json."))
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        return refused(request, BadInput("The body is not JSON.", code="input.malformed", status=400, fix="Send one JSON object in UTF-8."))
+        if isinstance(error.__cause__, SerializationException):
+            return refused(request, BadInput("The body is not JSON.", code="input.malformed", status=400, fix="Send one JSON object in UTF-8."))
+        return refused(request, BadInput(f"{error.detail}.", code="input.malformed", status=400))
     if error.status_code == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
         return refused(request, BadInput("The body is too large.", code="input.too_large", status=413, fix="Send at most 1 MB."))
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -140,11 +142,11 @@ def _faults(error: ValidationException) -> list[Fault]:
     if isinstance(inner, list):
         return [Fault(".".join(map(str, one["loc"])), _sentence(one["msg"])) for one in inner]
     told = error.extra if isinstance(error.extra, list) else []
-    return [Fault(_name(one.get("key", "")), _sentence(one["message"])) for one in told]
+    return [_fault(one.get("key", ""), one["message"]) for one in told]
 
 
-def _name(key: str) -> str:
-    return "" if key == "data" else key
+def _fault(key: str, message: str) -> Fault:
+    return Fault("", "a JSON object is needed as body") if key == "data" else Fault(key, _sentence(message))
 
 
 def _sentence(message: str) -> str:

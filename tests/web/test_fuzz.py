@@ -20,7 +20,7 @@ FIELDS = st.sampled_from(
 BODIES = st.dictionaries(FIELDS | st.text(max_size=6), JSON, max_size=6) | JSON
 IDS = st.text(min_size=1, max_size=30) | st.from_regex(r"(hyp|run|sig|dlv|rte|con)_[a-z2-7]{20}", fullmatch=True)
 TEXTS = st.text(alphabet=string.printable, max_size=30)
-FUZZ = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FUZZ = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def addresses(method: str) -> st.SearchStrategy[str]:

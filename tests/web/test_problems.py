@@ -39,7 +39,13 @@ def test_bodies_that_are_no_json_are_malformed(api: Contract):
         response = api.ask("POST", "hypotheses", content=body)
         assert (response.status_code, response.json()["code"]) == (400, "input.malformed"), body[:20]
     for body in (b"", b"null", b"[]", b"3", b'"text"', b"true"):
-        assert api.ask("POST", "hypotheses", content=body).status_code in (400, 422), body
+        response = api.ask("POST", "hypotheses", content=body)
+        assert (response.status_code, response.json()["errors"][0]["pointer"]) == (422, ""), body
+
+
+def test_a_host_that_is_none_is_told_as_such(api: Contract):
+    response = api.client.get("/healthz", headers={"Host": "local/host"})
+    assert (response.status_code, response.json()["detail"]) == (400, "Invalid host header.")
 
 
 def test_a_body_over_a_megabyte_is_not_read(api: Contract):

@@ -13,6 +13,7 @@ from litestar.params import HeaderParameter, QueryParameter
 from beton.errors import BadInput, Fault, NotFound
 from beton.store.paging import LARGEST_PAGE
 from beton.store.records import Page
+from beton.store.store import Store, Transaction
 from beton.web.api.resources import Listing, Problem
 from beton.web.problems import MEDIA_TYPE
 
@@ -41,10 +42,16 @@ def refusals(*statuses: int) -> dict[int, ResponseSpec]:
     return {status: ResponseSpec(Problem, False, _REFUSALS[status], MEDIA_TYPE) for status in every}
 
 
-def listed(page_type: type[PageType], read: Callable[[], Page[T]], cursor: str | None, show: Callable[[list[T]], list[Any]]) -> PageType:
-    """A page as it is sent. A cursor that leads nowhere is a fault of the request, not a missing thing."""
+def listed(
+    page_type: type[PageType], store: Store, cursor: str | None, read: Callable[[Transaction], Page[T]], show: Callable[[list[T]], list[Any]]
+) -> PageType:
+    """A page as it is sent. A cursor that leads nowhere is a fault of the request, not a missing thing.
+
+    The transaction is over before anything is shown, which may need one of its own: a request that held two could wait for itself.
+    """
     try:
-        found = read()
+        with store.reading() as tx:
+            found = read(tx)
     except NotFound:
         if cursor is None:
             raise

@@ -36,13 +36,13 @@ def list_hypotheses(
 ) -> HypothesisPage:
     """Hypotheses with their newest numbers, newest first."""
     connection_id = None if connection is None else place.connection(connection).id
-    with place.store.reading() as tx:
-        return listed(
-            HypothesisPage,
-            lambda: hypotheses.listing(tx, connection_id=connection_id, statuses=status or (), limit=limit, after=cursor),
-            cursor,
-            lambda found: [HypothesisRead.of(one) for one in resources(place, found)],
-        )
+    return listed(
+        HypothesisPage,
+        place.store,
+        cursor,
+        lambda tx: hypotheses.listing(tx, connection_id=connection_id, statuses=status or (), limit=limit, after=cursor),
+        lambda found: [HypothesisRead.of(one) for one in resources(place, found)],
+    )
 
 
 @get(

@@ -58,12 +58,13 @@ def list_deliveries(
     """Deliveries, newest first."""
     with place.store.reading() as tx:
         route_id = None if route is None else routes.get(tx, route).id
-        return listed(
-            DeliveryPage,
-            lambda: deliveries.listing(tx, signal_id=signal_id, route_id=route_id, status=status, limit=limit, after=cursor),
-            cursor,
-            lambda found: [DeliveryRead.of(one) for one in found],
-        )
+    return listed(
+        DeliveryPage,
+        place.store,
+        cursor,
+        lambda tx: deliveries.listing(tx, signal_id=signal_id, route_id=route_id, status=status, limit=limit, after=cursor),
+        lambda found: [DeliveryRead.of(one) for one in found],
+    )
 
 
 @post(

@@ -40,13 +40,13 @@ def list_runs(
 ) -> RunPage:
     """Runs, newest first."""
     connection_id = None if connection is None else place.connection(connection).id
-    with place.store.reading() as tx:
-        return listed(
-            RunPage,
-            lambda: runs.listing(tx, kind=kind, connection_id=connection_id, statuses=status or (), limit=limit, after=cursor),
-            cursor,
-            lambda found: [RunRead.of(one) for one in found],
-        )
+    return listed(
+        RunPage,
+        place.store,
+        cursor,
+        lambda tx: runs.listing(tx, kind=kind, connection_id=connection_id, statuses=status or (), limit=limit, after=cursor),
+        lambda found: [RunRead.of(one) for one in found],
+    )
 
 
 @get("/runs/{run_id:str}", sync_to_thread=True, responses=refusals(404), operation_id="readRun", tags=["runs"])

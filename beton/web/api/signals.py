@@ -33,13 +33,13 @@ def list_signals(
     """Signals, the last detected first."""
     connection_id = None if connection is None else place.connection(connection).id
     at = None if since is None else _instant(since)
-    with place.store.reading() as tx:
-        return listed(
-            SignalPage,
-            lambda: signals.listing(tx, hypothesis_id=hypothesis_id, connection_id=connection_id, since=at, limit=limit, after=cursor),
-            cursor,
-            lambda found: [SignalRead.of(one) for one in found],
-        )
+    return listed(
+        SignalPage,
+        place.store,
+        cursor,
+        lambda tx: signals.listing(tx, hypothesis_id=hypothesis_id, connection_id=connection_id, since=at, limit=limit, after=cursor),
+        lambda found: [SignalRead.of(one) for one in found],
+    )
 
 
 @get("/signals/{signal_id:str}", sync_to_thread=True, responses=refusals(404), operation_id="readSignal", tags=["signals"])
