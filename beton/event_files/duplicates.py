@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 SEEDS = (11, 23, 37)
+KEY = ("uuid", "uuid2")
 
 
 def hashes(uuid: pl.Expr, name: pl.Expr, unit: pl.Expr) -> list[pl.Expr]:
@@ -37,8 +38,7 @@ class Duplicates:
         joined = batch.select("uuid", "uuid2", "at", "tie").join(self.winners, on=["uuid", "uuid2"], how="left", maintain_order="left")
         contested = joined["won_at"].is_not_null().to_numpy()
         keep = ~contested | ((joined["at"] == joined["won_at"]) & (joined["tie"] == joined["won_tie"])).fill_null(value=False).to_numpy()
-        for index in np.flatnonzero(contested & keep).tolist():
-            key = (joined["uuid"][index], joined["uuid2"][index])
+        for index, key in zip(np.flatnonzero(contested & keep).tolist(), joined.filter(contested & keep).select("uuid", "uuid2").rows(), strict=True):
             keep[index] = key not in self.counted
             self.counted.add(key)
         self.dropped += int((~keep).sum())
@@ -53,10 +53,20 @@ def find_duplicates(rows: pl.LazyFrame, parts: int) -> pl.DataFrame:
     columns = {"uuid": pl.UInt64, "uuid2": pl.UInt64, "won_at": pl.Int64, "won_tie": pl.UInt64}
     if not len(repeated):
         return pl.DataFrame(schema=columns)
-    copies = rows.join(pl.LazyFrame({"uuid": repeated}), on="uuid", how="semi").collect(engine="streaming")
-    first = copies.sort("uuid", "uuid2", "at", "unit", "name").group_by("uuid", "uuid2", maintain_order=True)
-    counted = first.agg(pl.len(), pl.col("at").first().alias("won_at"), pl.col("tie").first().alias("won_tie"))
-    return counted.filter(pl.col("len") > 1).select(*columns)
+    contested_rows = rows.join(pl.LazyFrame({"uuid": repeated}), on="uuid", how="semi")
+    copies = contested_rows.select("uuid", "uuid2", "at", "tie").collect(engine="streaming")
+    earliest = copies.group_by(KEY).agg(pl.len(), pl.col("at").min().alias("won_at")).filter(pl.col("len") > 1)
+    first = copies.join(earliest, on=KEY).filter(pl.col("at") == pl.col("won_at"))
+    won = first.group_by(*KEY, "won_at").agg(pl.col("tie").min().alias("won_tie"), pl.col("tie").n_unique().alias("tied"))
+    settled, tied = won.filter(pl.col("tied") == 1).select(*columns), won.filter(pl.col("tied") > 1).select(*KEY, "won_at")
+    return pl.concat([settled, _by_text(rows, tied).select(*columns)]) if len(tied) else settled
+
+
+def _by_text(rows: pl.LazyFrame, tied: pl.DataFrame) -> pl.DataFrame:
+    """Copies of one instant that name different units or events: the first in the order of their texts."""
+    texts = rows.join(tied.lazy(), left_on=[*KEY, "at"], right_on=[*KEY, "won_at"], how="semi").collect(engine="streaming")
+    ordered = texts.sort(*KEY, "unit", "name").group_by(KEY, maintain_order=True)
+    return ordered.agg(pl.col("at").first().alias("won_at"), pl.col("tie").first().alias("won_tie"))
 
 
 def _repeated(rows: pl.LazyFrame) -> np.ndarray:

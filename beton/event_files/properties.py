@@ -46,7 +46,7 @@ class Extraction:
 
     def __init__(self, paths: Iterable[Path], *, cells_are_json: bool) -> None:
         self.codes: dict[Path, list[Codes]] = {path: [] for path in paths}
-        self.known: dict[Path, dict[str, int]] = {path: {} for path in self.codes}
+        self.known: dict[Path, dict[tuple[type, Any], int]] = {path: {} for path in self.codes}
         self.values: dict[Path, list[Json]] = {path: [] for path in self.codes}
         self.cells_are_json = cells_are_json
         self.broken = 0
@@ -74,18 +74,26 @@ class Extraction:
                 self.broken += int((place == index).sum())
         found: dict[Path, Codes] = {}
         for path in self.codes:
-            codes = np.fromiter((self._code(path, one) for one in objects), np.int32, len(objects))
-            found[path] = np.append(codes, np.int32(ABSENT))[place]
+            found[path] = np.append(self._codes_of(path, objects), np.int32(ABSENT))[place]
         return found
 
-    def _code(self, path: Path, properties: dict[str, Any]) -> int:
-        return self._code_of(path, dig(properties[path[0]], path[1:])) if path[0] in properties else ABSENT
+    def _codes_of(self, path: Path, objects: list[dict[str, Any]]) -> Codes:
+        key, below = path[0], path[1:]
+        codes = np.full(len(objects), ABSENT, np.int32)
+        for index, one in enumerate(objects):
+            if key in one:
+                codes[index] = self._code_of(path, dig(one[key], below) if below else one[key])
+        return codes
 
     def _code_of(self, path: Path, value: Json) -> int:
         if value is None:
             return MISSING
-        code = self.known[path].setdefault(json.dumps(value, sort_keys=True), len(self.values[path]))
-        if code == len(self.values[path]):
+        # Types apart: 1, 1.0, true and "1" are different values.
+        identity = (dict, json.dumps(value, sort_keys=True)) if isinstance(value, dict | list) else (type(value), value)
+        known = self.known[path]
+        code = known.get(identity)
+        if code is None:
+            code = known[identity] = len(known)
             self.values[path].append(value)
         return code
 
