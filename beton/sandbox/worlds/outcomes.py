@@ -94,9 +94,7 @@ def _column(path: Path, batches: Sequence[Batch]) -> Column:
 def _effect(cause: Cause, hypothesis: Hypothesis, log: EventLog) -> Effects:
     truth = held(hypothesis, log)
     intervals = truth.intervals.where(truth.fires & (truth.intervals.start < log.window.end))  # absences are known to end later
-    until = intervals.start + cause.lasts
-    if cause.while_holding:
-        until = np.maximum(until, np.minimum(intervals.stop, log.window.end))
+    until = (np.minimum(intervals.stop, log.window.end) if cause.while_holding else intervals.start) + cause.lasts
     if cause.ended is not None:
         until = np.minimum(until, log.window.end - cause.ended)
     first = np.full(len(log.units), FOREVER)

@@ -179,7 +179,7 @@ class Hazard(Section):
 
 
 class Cause(Section):
-    """A planted cause: for `lasts` from each fire of its clauses (and for as long as they hold) the hazard is multiplied by `factor`.
+    """A planted cause: for `lasts` from each fire of its clauses the hazard is multiplied by `factor`; or while they hold, and for `lasts` after.
 
     A cause that `ended` so long before the as-of instant is a decaying one: from that instant on it has no effect.
     """
