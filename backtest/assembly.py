@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backtest.durations import DAY
-from backtest.events import Column, EventLog, Matches, Path, Presence, Window, event_log, first_per_unit, last_per_unit, presence_blocks
+from backtest.events import Column, EventLog, Matches, Path, Presence, Window, event_log, first_key, first_per_unit, last_per_unit, presence_blocks
 from backtest.intervals import ALWAYS, Codes, Flags, Ints, order
 from backtest.matching import EventMatch
 from backtest.plan import ReadPlan
@@ -43,7 +43,7 @@ def assemble(rows: Rows, plan: ReadPlan, types: PropertyTypes, cohorts: Mapping[
     firsts = {key: _first(everything, match) for key, match in plan.firsts.items()}
     for key, read in plan.lapses.items():
         heard = everything.matches(read.match)
-        entry = firsts[next(key for key, match in plan.firsts.items() if match == read.entry)]
+        entry = firsts[first_key(read.entry)]
         firsts[key] = lapse(heard.unit, heard.at, read.after, entry, plan.window.end)
     seeds = {path: _seed(everything, path, plan.window.start) for path in plan.carrying}
     inside = rows.where(rows.at >= plan.window.start)

@@ -356,9 +356,17 @@ def _total_since_entry(clause: Total, found: Matches, value: np.ndarray) -> Inte
 
 def _running_sum(values: np.ndarray) -> np.ndarray:
     """Correctly rounded sums (fsum), so that the result does not depend on how the history was cut."""
-    if np.all(values == np.trunc(values)) and np.abs(values).sum() < 2**53:
+    if np.all(values == np.trunc(values)) and np.abs(values).max(initial=0) * len(values) < 2**53:
         return np.cumsum(values)  # whole numbers add exactly
-    return np.array([math.fsum(values[: index + 1]) for index in range(len(values))])
+    return np.array([_sum(values[: index + 1]) for index in range(len(values))])
+
+
+def _sum(values: np.ndarray) -> float:
+    """Beyond the largest double a sum is infinite, as in any other arithmetic of doubles."""
+    try:
+        return math.fsum(values)
+    except OverflowError:
+        return math.copysign(math.inf, float(np.sum(values / 2**64)))
 
 
 def _latest_at(found: Matches, value: np.ndarray) -> tuple[Codes, Ints, np.ndarray]:
@@ -390,7 +398,7 @@ def _sum_lately(clause: Total, found: Matches, value: np.ndarray, last: int) -> 
         at, values = found.at[lo:hi], value[lo:hi]
         change = np.unique(np.concatenate((at, at + last)))
         oldest, newest = np.searchsorted(at, change - last, "right"), np.searchsorted(at, change, "right")
-        sums = np.array([math.fsum(values[a:b]) for a, b in zip(oldest, newest, strict=True)])
+        sums = np.array([_sum(values[a:b]) for a, b in zip(oldest, newest, strict=True)])
         units.append(np.full(len(change), found.unit[lo], np.int32))
         instants.append(change)
         holds.append((newest > oldest) & _clears(clause, sums))
@@ -416,5 +424,5 @@ def state(clause: State, log: EventLog, entry: Ints) -> Truth:
     seed_holds = np.array([test(seed.values[code]) for code in seed.codes[seeded]], np.bool_)
     by = order(both := np.concatenate((seeded, unit)), when := np.concatenate((np.full(len(seeded), ALWAYS), at)))
     held = runs(both[by], when[by], np.concatenate((seed_holds, holds))[by])
-    silent = new_unit & holds & (seed.codes[unit] < 0) & (at != entry[unit])
+    silent = new_unit & holds & (seed.codes[unit] < 0)
     return Truth(held, unit[silent], at[silent])

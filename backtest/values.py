@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -18,6 +19,7 @@ PropertyTypes = Mapping[str, str]
 """Declared types by property name: `numeric`, `boolean`, `datetime`, `string`. Absent means undeclared."""
 
 MISSING = None
+LARGEST = sys.float_info.max
 NUMBER = re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -58,14 +60,14 @@ def _whole(value: Json) -> Json:
 
 
 def as_number(value: Json, kind: str | None) -> float | int | None:
-    """The number that a value is; text counts only where the property is declared numeric."""
+    """The number that a value is; text counts only where the property is declared numeric. What no double can hold is no number."""
     if isinstance(value, bool):
         return None
+    if kind == "numeric" and isinstance(value, str) and NUMBER.fullmatch(value):
+        value = int(value) if value.lstrip("-").isdigit() else float(value)
+        value = int(value) if value == value // 1 and abs(value) < 2**53 else value
     if isinstance(value, int | float):
-        return value
-    if kind == "numeric" and isinstance(value, str) and NUMBER.fullmatch(value.strip()):
-        number = float(value)
-        return int(number) if number.is_integer() and abs(number) < 2**53 else number
+        return value if abs(value) <= LARGEST else None
     return None
 
 
@@ -87,8 +89,8 @@ def _comparable(value: Json, kind: str | None) -> Any:
     if isinstance(value, bool):
         return ("boolean", value)
     if isinstance(value, str):
-        if kind == "boolean" and value.strip().lower() in ("true", "false"):
-            return ("boolean", value.strip().lower() == "true")
+        if kind == "boolean" and value.lower() in ("true", "false"):
+            return ("boolean", value.lower() == "true")
         return ("text", value)
     return None
 
@@ -156,9 +158,9 @@ def contains(value: Json, wanted: Scalar, kind: str | None) -> bool:
 
 
 def rank(value: Json, kind: str | None) -> tuple[int, float, str]:
-    """The order that decides between tied instants: numbers above everything else and by value, others by canonical JSON text."""
+    """The order that decides between tied instants: numbers above everything else and by value, then by canonical JSON text."""
     number = as_number(value, kind)
-    return (1, float(number), "") if number is not None else (0, 0.0, _canonical(value))
+    return (0, 0.0, _canonical(value)) if number is None else (1, float(number), _canonical(value))
 
 
 def exact(number: float | int) -> Decimal:
