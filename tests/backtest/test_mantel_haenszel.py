@@ -92,3 +92,19 @@ def test_many_hypotheses_are_screened_at_once():
     hits = rng.hypergeometric(converters, units - converters, fired)
     at_once = cmh_z(Strata(units, converters, fired, hits))
     assert at_once == pytest.approx([cmh_z(Strata(*one))[0] for one in zip(units, converters, fired, hits, strict=True)])
+
+
+@pytest.mark.parametrize(
+    ("table", "value", "ends"),
+    [
+        (Closed(912, 372, 1259, 10607), 6.694350, (6.286676, 7.128461)),
+        (Closed(89, 36, 123, 1036), 6.709008, (5.488109, 8.201512)),
+        (Closed(5, 7, 15, 173), 5.222222, (2.284119, 11.939660)),
+    ],
+)
+def test_the_risk_ratios_of_the_running_examples(table: Closed, value: float, ends: tuple[float, float]):
+    ratio = risk_ratio(strata(table))
+    assert ratio is not None
+    assert ratio.value == pytest.approx(value, abs=1e-6)
+    assert ratio.interval is not None
+    assert (ratio.interval.low, ratio.interval.high) == pytest.approx(ends, abs=1e-5)
