@@ -10,16 +10,21 @@ from pathlib import Path
 import httpx
 import pytest
 from litestar.testing import TestClient
+from sqlalchemy import event
+from sqlalchemy.pool import QueuePool
 
 from beton.app import create_app, listen, serve
 from beton.errors import SettingsError
 from beton.settings import Settings
 from beton.store.engines import open_engine
 from beton.store.migrate import downgrade
+from beton.store.records import Connection
 from beton.store.sealing import Sealer
 from beton.store.store import Store
 from beton.work.workplace import Workplace
 from tests.web.conftest import URL, FakeJobs
+from tests.web.contract import Contract
+from tests.web.steps import definition, fired
 
 SERVE = """
 from beton.app import serve
@@ -91,3 +96,17 @@ def test_a_real_server_answers_and_stops_when_told(database_dir: Path):
             server.kill()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{address}/healthz", trust_env=False)
+
+
+def test_a_request_holds_one_connection_at_a_time(api: Contract, store: Store, connection: Connection):
+    """Otherwise as many requests as the pool has connections could wait for each other."""
+    row = fired(store, connection)
+    held: list[int] = []
+    pool = store.engine.pool
+    assert isinstance(pool, QueuePool)
+    event.listen(pool, "checkout", lambda *_: held.append(pool.checkedout()))
+    for path in ("hypotheses", f"hypotheses/{row.id}", f"hypotheses/{row.id}/history", "signals", "deliveries?route=crm", "runs?connection=shop"):
+        assert api.get(path).status_code == 200
+    for path, body in ((f"hypotheses/{row.id}/pause", None), ("hypotheses", {"connection": "shop", "definition": definition(days=9)})):
+        assert api.post(path, body).status_code in (200, 201)
+    assert set(held) == {1}
