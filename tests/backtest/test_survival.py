@@ -1,0 +1,49 @@
+"""Kaplan-Meier precision: the worked example, the plain proportion, and what is not identified."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backtest.survival import converted_within
+
+DURATIONS = np.array([2, 5, 5, 9, 12, 14, 20, 30, 30, 30])
+CENSORED = np.array([0, 0, 1, 0, 1, 0, 1, 1, 1, 1], bool)
+
+
+def test_the_worked_example():
+    told = converted_within(30, DURATIONS, ~CENSORED)
+    assert told is not None
+    assert told.share == pytest.approx(0.4514, abs=5e-5)
+    assert told.interval is not None
+    assert told.interval.low < told.share < told.interval.high
+    complete = ~CENSORED | (DURATIONS >= 30)
+    assert (~CENSORED).sum() / complete.sum() == pytest.approx(0.571, abs=5e-4)
+    assert (~CENSORED).mean() == pytest.approx(0.4)
+
+
+@given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), min_size=1, max_size=40))
+def test_it_is_the_product_of_the_steps(some: list[tuple[int, bool]]):
+    duration, converted = (np.array(column) for column in zip(*some, strict=True))
+    survival = 1.0
+    for at in sorted({length for length, hit in some if hit and length <= 20}):
+        survival *= 1 - sum(hit and length == at for length, hit in some) / sum(length >= at for length, _ in some)
+    told = converted_within(20, duration, converted)
+    if duration.max() < 20 and survival > 1e-12:
+        assert told is None
+    else:
+        assert told is not None
+        assert told.share == pytest.approx(1 - survival)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=50))
+def test_with_complete_horizons_it_is_the_plain_proportion(lengths: list[int]):
+    duration = np.array(lengths)
+    told = converted_within(20, np.minimum(duration, 20), duration <= 20)
+    assert told is not None
+    assert told.share == pytest.approx((duration <= 20).mean())
+
+
+def test_nothing_is_told_of_nobody_or_of_an_unseen_end():
+    assert converted_within(30, np.empty(0, np.int64), np.empty(0, bool)) is None
+    assert converted_within(30, np.array([4, 9]), np.array([True, False])) is None
