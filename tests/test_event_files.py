@@ -212,10 +212,13 @@ def test_units_ascend_and_no_two_buckets_share_one(tmp_path: Path) -> None:
 
 
 def test_buckets_follow_from_the_rows_and_the_memory_limit() -> None:
-    assert choose_buckets(1_000_000, 2, every_row=False, memory_limit_mb=1500) == 1
-    few = choose_buckets(100_000_000, 2, every_row=False, memory_limit_mb=1500)
-    assert 1 < few < choose_buckets(100_000_000, 2, every_row=True, memory_limit_mb=1500)
-    assert few < choose_buckets(100_000_000, 2, every_row=False, memory_limit_mb=600)
+    def chosen(rows: int, *, every_row: bool = False, values: int = 0, memory_limit_mb: int = 1500) -> int:
+        return choose_buckets(rows, 2, values, every_row=every_row, memory_limit_mb=memory_limit_mb)
+
+    assert chosen(1_000_000) == 1
+    assert 1 < chosen(100_000_000) < chosen(100_000_000, every_row=True)
+    assert chosen(100_000_000) < chosen(100_000_000, memory_limit_mb=600)
+    assert chosen(100_000_000) < chosen(100_000_000, values=50_000_000)
 
 
 # --- instants ---------------------------------------------------------------------------------------------------------

@@ -28,8 +28,9 @@ from beton.event_files.source import Source
 
 SEED = 5
 MEMORY_LIMIT_MB = 1500
-BYTES_PER_ROW, BYTES_PER_VALUE, BYTES_PER_FULL_ROW = 45, 12, 45
-"""Measured at the peak: each row of a bucket, each property of it, and again where all rows stay (any event is looked at)."""
+BYTES_PER_ROW, BYTES_PER_FULL_ROW, BYTES_PER_PATH, BYTES_PER_VALUE = 45, 45, 8, 250
+"""Measured at the peak: each row of a bucket, again where all rows stay (any event is looked at), its code for each property, and each value
+that is unlike all others (at worst all are: amounts, addresses)."""
 
 RESERVED_MB = 450
 """What the libraries, the scan and the results take whatever the number of buckets."""
@@ -84,7 +85,11 @@ class BucketReader:
             rows = rows.filter(pl.col("unit").hash(SEED) % self.buckets == bucket)
         extra = [] if duplicates is None else ["uuid", "uuid2", "tie"]
         if self.needed:
-            extra += ["needs", *(["properties"] if self.columns.properties else []), *(PLAIN + name for name in self._plain())]
+            extra += [
+                *sorted(set(self._needs().values())),
+                *(["properties"] if self.columns.properties else []),
+                *(PLAIN + name for name in self._plain()),
+            ]
         rows = rows.select("at", *(pl.col(name).cast(kind) for name, kind in text.items()), *extra)
         parts = [self._coded(batch, list(text), extraction, duplicates) for batch in rows.collect_batches(engine="streaming")]
         self.source.trust(broken=extraction.broken)
@@ -96,10 +101,10 @@ class BucketReader:
         if duplicates is not None:
             batch = duplicates.without(batch)
         if self.needed:
-            places = np.flatnonzero(batch["needs"].to_numpy())
-            wanting = batch.filter("needs")
+            needing = {path: batch[need].to_numpy() for path, need in self._needs().items()}
+            wanting = batch.filter(pl.any_horizontal(set(self._needs().values())))
             raw = wanting["properties"] if self.columns.properties else None
-            extraction.add(len(batch), places, raw, {name: wanting[PLAIN + name] for name in self._plain()})
+            extraction.add(len(batch), needing, raw, {name: wanting[PLAIN + name] for name in self._plain()})
         return batch.select("at", *text)
 
     def _plain(self) -> Set[str]:
@@ -114,9 +119,11 @@ class BucketReader:
         early = instants.before(columns.timestamp, columns.schema[columns.timestamp], end)
         if early is not None:
             rows = rows.filter(early)
-        unit, name, names = columns.unit(self.plan.unit), columns.name(), self._names()
+        unit, name = columns.unit(self.plan.unit), columns.name()
         shown: dict[str, pl.Expr] = {"unit": unit, "name": name, "at": columns.at()}
-        shown["needs"] = pl.lit(value=True) if names is None else name.is_in(sorted(names))
+        for path, need in self._needs().items():
+            names = self.needed[path]
+            shown[need] = name.is_not_null() if names is None else name.is_in(sorted(names))
         shown |= {PLAIN + column: pl.col(column) for column in self._plain()}
         if self.plan.persons:
             shown["person"] = columns.actor()
@@ -126,14 +133,10 @@ class BucketReader:
         usable = rows.select(*(value.alias(key) for key, value in shown.items()), *tell_apart)
         return usable.filter(pl.col("unit").is_not_null() & pl.col("name").is_not_null() & (pl.col("at") < end))
 
-    def _names(self) -> Set[str] | None:
-        """The events whose properties are needed; None: all."""
-        union: set[str] = set()
-        for names in self.needed.values():
-            if names is None:
-                return None
-            union |= names
-        return union
+    def _needs(self) -> dict[Path, str]:
+        """For each path the column that says which rows need it; paths that the same events need share one."""
+        named: dict[frozenset[str] | None, str] = {}
+        return {path: named.setdefault(names, f"needs {len(named)}") for path, names in self.needed.items()}
 
     def log(self, rows: Rows, types: PropertyTypes, cohorts: Mapping[str, Flags]) -> EventLog:
         """Presence from every row, everything else from the rows that the plan looks at and each unit's first."""
@@ -197,11 +200,12 @@ def _presence(unit: Codes, at: Ints, start: int) -> Presence:
     return presence_blocks(unit[keep], at[keep], LONGEST_GAP)
 
 
-def choose_buckets(rows: int, properties: int, *, every_row: bool, memory_limit_mb: int) -> int:
-    """The fewest buckets that keep within the limit; hashed units spread evenly, but for one huge unit no number helps."""
-    per_row = BYTES_PER_ROW + BYTES_PER_VALUE * properties + BYTES_PER_FULL_ROW * every_row
+def choose_buckets(rows: int, paths: int, values: int, *, every_row: bool, memory_limit_mb: int) -> int:
+    """The fewest buckets that keep within the limit. `values`: at most so many property values are read over all paths. Hashed units spread
+    evenly; for one huge unit no number helps."""
+    per_row = BYTES_PER_ROW + BYTES_PER_PATH * paths + BYTES_PER_FULL_ROW * every_row
     room = max(memory_limit_mb - RESERVED_MB, 50) * 1_000_000
-    return max(1, ceil(rows * per_row / room))
+    return max(1, ceil((rows * per_row + values * BYTES_PER_VALUE) / room))
 
 
 def members(units: Sequence[str], cohorts: Mapping[str, Any]) -> dict[str, Flags]:

@@ -65,8 +65,11 @@ class EventFile:
         return self._reading(lambda: taxonomy_of(survey, self.source, self.columns, properties))
 
     def buckets_for(self, plan: ReadPlan, memory_limit_mb: int = MEMORY_LIMIT_MB) -> int:
-        reader, rows = BucketReader(self.source, self.columns, plan, 1), self.survey(plan.window).visible(plan.unit)
-        return choose_buckets(rows, len(reader.needed), every_row=reader.keeps_every_row, memory_limit_mb=memory_limit_mb)
+        """As few buckets as the memory limit allows."""
+        reader, survey = BucketReader(self.source, self.columns, plan, 1), self.survey(plan.window)
+        values = sum(survey.visible(plan.unit, names) for names in reader.needed.values())
+        rows = survey.visible(plan.unit)
+        return choose_buckets(rows, len(reader.needed), values, every_row=reader.keeps_every_row, memory_limit_mb=memory_limit_mb)
 
     def logs(
         self,

@@ -15,10 +15,9 @@ from typing import Any
 import numpy as np
 import orjson
 import polars as pl
-from numpy.typing import NDArray
 
 from backtest.events import Column, Path
-from backtest.intervals import Codes
+from backtest.intervals import Codes, Flags
 from backtest.matching import Json
 from backtest.plan import ReadPlan
 from backtest.values import decode, dig
@@ -51,39 +50,32 @@ class Extraction:
         self.cells_are_json = cells_are_json
         self.broken = 0
 
-    def add(self, rows: int, places: NDArray[np.intp], raw: pl.Series | None, plain: Mapping[str, pl.Series]) -> None:
-        """A batch of `rows` rows, of which those at `places` need their properties: `raw` and `plain` hold these alone."""
-        found = self._from_properties(raw) if raw is not None else {}
+    def add(self, rows: int, needing: Mapping[Path, Flags], raw: pl.Series | None, plain: Mapping[str, pl.Series]) -> None:
+        """A batch: which of its `rows` rows need which path, and, of the rows that need any, the properties and the plain columns."""
+        any_need = np.logical_or.reduce(list(needing.values()))
+        place, objects = distinct_properties(raw) if raw is not None else (np.full(int(any_need.sum()), -1, np.int32), [])
+        broken = [index for index, one in enumerate(objects) if one is BROKEN]
+        self.broken += int(np.isin(place, broken).sum()) if broken else 0
         for path, parts in self.codes.items():
+            mine = needing[path][any_need]
+            wanted = np.unique(place[mine])
+            found = np.full(len(objects) + 1, ABSENT, np.int32)  # the last one for rows without properties, whose place is -1
+            self._look_up(path, objects, wanted[wanted >= 0].tolist(), found)
+            values = found[place[mine]]
+            if path[0] in plain and (absent := values == ABSENT).any():
+                values[absent] = self._from_cells(path, plain[path[0]].filter(pl.Series(mine)).filter(pl.Series(absent)))
             codes = np.full(rows, MISSING, np.int32)
-            mine = found.get(path)
-            if path[0] in plain:
-                cells = self._from_cells(path, plain[path[0]])
-                mine = cells if mine is None else np.where(mine == ABSENT, cells, mine)
-            if mine is not None:
-                codes[places] = np.maximum(mine, MISSING)
+            codes[needing[path]] = np.maximum(values, MISSING)
             parts.append(codes)
 
     def columns(self) -> dict[Path, Column]:
         return {path: Column(np.concatenate(parts) if parts else np.empty(0, np.int32), self.values[path]) for path, parts in self.codes.items()}
 
-    def _from_properties(self, raw: pl.Series) -> dict[Path, Codes]:
-        place, objects = distinct_properties(raw)
-        for index, one in enumerate(objects):
-            if one is BROKEN:
-                self.broken += int((place == index).sum())
-        found: dict[Path, Codes] = {}
-        for path in self.codes:
-            found[path] = np.append(self._codes_of(path, objects), np.int32(ABSENT))[place]
-        return found
-
-    def _codes_of(self, path: Path, objects: list[dict[str, Any]]) -> Codes:
+    def _look_up(self, path: Path, objects: list[dict[str, Any]], wanted: list[int], found: Codes) -> None:
         key, below = path[0], path[1:]
-        codes = np.full(len(objects), ABSENT, np.int32)
-        for index, one in enumerate(objects):
-            if key in one:
-                codes[index] = self._code_of(path, dig(one[key], below) if below else one[key])
-        return codes
+        for index in wanted:
+            if key in (one := objects[index]):
+                found[index] = self._code_of(path, dig(one[key], below) if below else one[key])
 
     def _code_of(self, path: Path, value: Json) -> int:
         if value is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -65,10 +65,10 @@ class Survey:
         """All rows of the file."""
         return int(self.counts["rows"].sum())
 
-    def visible(self, unit: Unit) -> int:
-        """Rows that count for units of this kind, duplicates included."""
+    def visible(self, unit: Unit, names: Collection[str] | None = None) -> int:
+        """Rows that count for units of this kind, duplicates included; those of some names alone where they are given."""
         seen = self.counts.filter(pl.col("place").is_in([BEFORE, INSIDE]) & pl.col("name").is_not_null() & ~pl.col(lacking(unit)))
-        return int(seen["rows"].sum())
+        return int((seen if names is None else seen.filter(pl.col("name").is_in(sorted(names))))["rows"].sum())
 
     def skipped(self, unit: Unit) -> SkippedRows:
         visible = pl.col("place").is_in([BEFORE, INSIDE])
