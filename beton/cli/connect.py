@@ -21,13 +21,14 @@ MARKS = {True: "ok", False: "failed", None: "not tried"}
 
 
 def connect(
-    name: str,
+    name: Annotated[str, Parameter(help="What the connection is to be called.")],
     /,
     *,
-    host: Annotated[str, Parameter(help="us, eu, or any address of your PostHog.")],
+    host: Annotated[str | None, Parameter(help="us, eu, or any address of your PostHog.")] = None,
     project: Annotated[str, Parameter(help="The project's number, as in the address of its pages.")] = "@current",
     key: KeySource | None = None,
     share: Annotated[float | None, Parameter(help="Share of PostHog's limits that Beton may use, above 0 up to 1.")] = None,
+    new_key: Annotated[bool, FLAG, Parameter(name="--new-key", help="Give a kept connection another key, if that passes the checks.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a PostHog project and keep it under a name. Nothing is kept when a check fails."""
@@ -35,6 +36,11 @@ def connect(
     from beton.posthog.hosts import normalise_host
     from beton.settings import load_settings
 
+    if new_key:
+        _replace_key(name, key or KeySource(), as_json=as_json)
+        return
+    if host is None:
+        raise BadInput("Say where your PostHog is.", fix="Give --host us, --host eu, or --host with its address.")
     settings = load_settings()
     if share is not None and not 0 < share <= 1:
         raise BadInput("--share is above 0 and at most 1.")
@@ -61,6 +67,18 @@ def connect(
     if token:
         tell_operator_key(token)
     say(f"Next: beton taxonomy {kept.name}")
+
+
+def _replace_key(name: str, key: KeySource, *, as_json: bool) -> None:
+    with opened() as place:
+        from beton.work.connecting import replace_key
+
+        kept = place.connection(name)
+        report = asyncio.run(replace_key(place, kept, key.read(kept.host), actor=actor()))
+    if as_json:
+        print_json({"connection_id": kept.id, "name": kept.name, "checks": [check_json(one) for one in report.checks]})
+    else:
+        write(f"{kept.name} has another key, which passed every check.")
 
 
 def tell_checks(checks: tuple[Check, ...]) -> None:

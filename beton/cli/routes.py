@@ -17,7 +17,13 @@ if TYPE_CHECKING:
 RouteName = Annotated[str, Parameter(help="The route, by name or id.")]
 
 
-def add(name: str, url: Annotated[str, Parameter(help="The receiver's address.")], /, *, as_json: AsJson = False) -> None:
+def add(
+    name: Annotated[str, Parameter(help="What the route is to be called.")],
+    url: Annotated[str, Parameter(help="The receiver's address.")],
+    /,
+    *,
+    as_json: AsJson = False,
+) -> None:
     """Send all signals to a webhook. Its signing secret is shown this once."""
     with opened() as place:
         from beton.work.delivering import add_route

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from beton.cli.options import FLAG, MANY, AsJson, AsOf, instant
+from beton.cli.options import FLAG, MANY, AsJson, instant
 from beton.cli.printing import say
 from beton.errors import BadInput
 
@@ -28,7 +28,7 @@ def sandbox(
     world: Annotated[str | None, Parameter(help="A generated world: its name, or a folder with world.yaml or events.parquet.")] = None,
     seed: Annotated[int | None, Parameter(help="Which world of its kind. 1 unless given.")] = None,
     scale: Annotated[float, Parameter(help="Multiplies the number of units of a generated world.")] = 1.0,
-    as_of: AsOf = None,
+    as_of: Annotated[str | None, Parameter(name="--as-of", help="The instant at which a generated world ends.")] = None,
     host: Annotated[str, Parameter(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, Parameter(help="The port to listen on; 0 takes any free one.")] = 8322,
     key: Annotated[str, Parameter(help="The personal API key to accept.")] = "phx_sandbox",
@@ -42,6 +42,7 @@ def sandbox(
 ) -> None:
     """Serve a local PostHog until interrupted. Prints its address, project and key when it answers."""
     try:
+        from beton.sandbox.load import UnreadableEvents
         from beton.sandbox.run import run_sandbox
         from beton.sandbox.settings import ApiKey, LimitSettings, Settings
     except ImportError as error:
@@ -66,6 +67,8 @@ def sandbox(
             run_sandbox(settings, announce=sys.stdout if as_json else _Told(), leash=sys.stdin if leash else None)
         except ImportError as error:
             raise _missing(error) from error
+        except UnreadableEvents as error:
+            raise BadInput(f"--events: {error}.", fix="Give Parquet, CSV or JSON lines with person_id, event and timestamp.") from error
         except OSError as error:
             raise BadInput(f"The sandbox cannot listen on {host}:{port}: {error.strerror}.", fix="Choose another --port; 0 takes any.") from error
 

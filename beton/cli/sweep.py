@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,7 @@ from cyclopts import Parameter
 from beton.cli.opening import choose_connection, opened
 from beton.cli.options import FLAG, AsJson, AsOf, instant
 from beton.cli.printing import print_json, say, table, write
-from beton.cli.progress import showing
+from beton.cli.progress import Progress, showing
 from beton.errors import BadInput
 
 if TYPE_CHECKING:
@@ -42,6 +41,10 @@ class PlayedClock:
         return self._at + timedelta(seconds=read - self._since)
 
 
+SUMMARY = ("hypothesis_id", "unit_kind", "unit", "fired_at", "occurrence", "detected_at")
+"""Of each signal, in the last line of a replay; the lines of the sweeps have it whole."""
+
+
 def sweep(
     name: Annotated[str | None, Parameter(help="The connection; all of them unless given.")] = None,
     /,
@@ -63,9 +66,10 @@ def sweep(
     if since is not None or until is not None:
         raise BadInput("--from and --until belong to a replay.", fix="Add --replay, or use --as-of.")
     at = instant(as_of)
-    with opened() if at is None else _played(PlayedClock(at)) as place:
+    with opened() if at is None else opened(clock=PlayedClock(at)) as place:
         for connection in _connections(place, name):
-            swept = _sweep(place, connection)
+            with showing() as tell:
+                swept = _sweep(place, connection, tell)
             _tell(connection, swept, as_json=as_json)
 
 
@@ -79,10 +83,6 @@ def step_of(text: str) -> timedelta:
         raise BadInput(f"--every {text}: {error}.") from error
 
 
-def _played(clock: PlayedClock) -> AbstractContextManager[Workplace]:
-    return opened(clock=clock)
-
-
 def _connections(place: Workplace, name: str | None) -> list[Connection]:
     from beton.store import connections
 
@@ -92,37 +92,36 @@ def _connections(place: Workplace, name: str | None) -> list[Connection]:
         return connections.every(tx)
 
 
-def _sweep(place: Workplace, connection: Connection) -> Swept:
+def _sweep(place: Workplace, connection: Connection, tell: Progress) -> Swept:
     """One sweep. Requests sent in played time are kept out of the book of real ones."""
     from beton.posthog.ledger import MemoryLedger
     from beton.work.sweeping import sweep as sweep_connection
 
     if isinstance(place.clock, PlayedClock) and place.ledger is None:
         place = replace(place, ledger=MemoryLedger())
-    with showing() as tell:
-        return asyncio.run(sweep_connection(place, connection, tell))
+    return asyncio.run(sweep_connection(place, connection, tell))
 
 
 def _replay(name: str | None, start: datetime, end: datetime, step: timedelta, *, as_json: bool) -> None:
     from beton.posthog.ledger import MemoryLedger
 
-    clock = PlayedClock(start)
-    with _played(clock) as opened_place:
+    clock, found, total = PlayedClock(start), [], (end - start) // step + 1
+    with opened(clock=clock) as opened_place, showing() as tell:
         place = replace(opened_place, ledger=MemoryLedger())
-        connection, found, at, sweeps = choose_connection(place, name), [], start, 0
-        while at <= end:
-            clock.set(at)
-            swept = _sweep(place, connection)
+        connection = choose_connection(place, name)
+        for number in range(total):
+            clock.set(start + number * step)
+            swept = _sweep(place, connection, tell)
             found += swept.signals
-            sweeps += 1
+            tell("Sweeping", number + 1, total)
             if as_json or swept.signals or swept.started:
                 _tell(connection, swept, as_json=as_json)
-            at += step
-    summary = {"connection": connection.name, "sweeps": sweeps, "from": _iso(start), "until": _iso(end)}
-    if as_json:
-        print_json(summary | {"signals": [signal_json(one) for one in found], "requests": place.reading.to_json()})
+    if not as_json:
+        signal_table(found, title=f"{len(found)} signals of {total:,} sweeps")
         return
-    signal_table(found, title=f"{len(found)} signals of {sweeps:,} sweeps")
+    summary = {"connection": connection.name, "sweeps": total, "from": _iso(start), "until": _iso(end)}
+    shown = [{name: told[name] for name in SUMMARY} for told in map(signal_json, found)]
+    print_json(summary | {"signals": shown, "requests": place.reading.to_json()})
 
 
 def _tell(connection: Connection, swept: Swept, *, as_json: bool) -> None:

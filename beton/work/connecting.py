@@ -41,6 +41,17 @@ def keep(
         return connections.checked(tx, kept.id, "working")
 
 
+async def replace_key(place: Workplace, connection: Connection, api_key: SecretStr, *, actor: str) -> ConnectionReport:
+    """Put another key in place of the kept one, if it passes every check; raises the first that failed."""
+    report = await check(place, connection.host, connection.project_id, api_key, connection.share)
+    if not report.ok:
+        raise failure_of(report)
+    with place.store.transaction() as tx:
+        connections.replace_key(tx, connection.id, api_key.get_secret_value(), actor=actor)
+        connections.checked(tx, connection.id, "working")
+    return report
+
+
 async def recheck(place: Workplace, connection: Connection) -> ConnectionReport:
     """Check a kept connection again and remember how it went."""
     with place.store.reading() as tx:

@@ -10,6 +10,7 @@ import pytest
 
 from beton.cli import app
 from beton.cli.commands import COMMANDS, GROUPS
+from beton.cli.reference import reference
 from tests.cli.conftest import Beton
 
 ROOT = Path(__file__).parents[2]
@@ -53,6 +54,14 @@ def test_what_the_documentation_names_exists(where: str, line: str) -> None:
 
     assert path in ALL, where
     assert {word.split("=")[0] for word in words if word.startswith("--")} <= options(path), where
+
+
+def test_the_reference_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "reference" / "command-line.md").read_text() == reference(), "run: python -m beton.cli.reference"
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    assert " |  |\n" not in reference()
 
 
 def test_what_an_error_advises_exists() -> None:

@@ -51,6 +51,14 @@ def test_a_key_on_the_command_line_is_warned_about(beton: Beton) -> None:
     assert "visible to other users" in told.err
 
 
+def test_a_new_key_takes_the_place_of_the_old_one_only_if_it_works(connected: Beton, posthog: PostHog, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("phx_ofSomebodyElse")
+
+    assert connected("connect", "shop", "--new-key", "--key-file", tmp_path / "key", "--json").json["code"] == "posthog.key_invalid"
+    assert connected("connect", "shop", "--new-key", "--key-file", posthog.key_file).code == 0
+    assert connected("doctor", "shop").code == 0
+
+
 def test_a_connection_and_a_file_of_the_same_events_give_the_same_numbers(connected: Beton, shop: Path) -> None:
     asked = ("--hypotheses", shop / "hypotheses.yaml", "--as-of", AS_OF, *WINDOW, "--json")
     there, here = connected("backtest", "--connection", "shop", *asked), connected("backtest", "--events", shop / "events.jsonl", *asked)
@@ -96,7 +104,7 @@ def test_from_a_backtest_over_an_approval_to_signals(connected: Beton, shop: Pat
     *sweeps, summary = played.lines
     assert [one["started"] for one in sweeps] == [1, 0, 0, 0]
     assert summary["sweeps"] == 4
-    assert [one for sweep in sweeps for one in sweep["found"]] == summary["signals"]
+    assert [one["fired_at"] for sweep in sweeps for one in sweep["found"]] == [one["fired_at"] for one in summary["signals"]]
     assert {(one["unit"], one["fired_at"], one["occurrence"]) for one in summary["signals"]} == fires_after(shop, start)
     assert len(connected("signals", "--json").lines) == len(summary["signals"])
 
