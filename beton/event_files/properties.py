@@ -53,17 +53,14 @@ class Extraction:
     def add(self, rows: int, needing: Mapping[Path, Flags], raw: pl.Series | None, plain: Mapping[str, pl.Series]) -> None:
         """A batch: which of its `rows` rows need which path, and, of the rows that need any, the properties and the plain columns."""
         any_need = np.logical_or.reduce(list(needing.values()))
-        place, objects = distinct_properties(raw) if raw is not None else (np.full(int(any_need.sum()), -1, np.int32), [])
-        broken = [index for index, one in enumerate(objects) if one is BROKEN]
+        place, texts = distinct_texts(raw) if raw is not None else (np.full(int(any_need.sum()), MISSING, np.int32), [])
+        mine = {path: needing[path][any_need] for path in self.codes}
+        found, broken = self._look_up(texts, {path: place[rows_] for path, rows_ in mine.items()})
         self.broken += int(np.isin(place, broken).sum()) if broken else 0
         for path, parts in self.codes.items():
-            mine = needing[path][any_need]
-            wanted = np.unique(place[mine])
-            found = np.full(len(objects) + 1, ABSENT, np.int32)  # the last one for rows without properties, whose place is -1
-            self._look_up(path, objects, wanted[wanted >= 0].tolist(), found)
-            values = found[place[mine]]
+            values = found[path][place[mine[path]]]
             if path[0] in plain and (absent := values == ABSENT).any():
-                values[absent] = self._from_cells(path, plain[path[0]].filter(pl.Series(mine)).filter(pl.Series(absent)))
+                values[absent] = self._from_cells(path, plain[path[0]].filter(pl.Series(mine[path])).filter(pl.Series(absent)))
             codes = np.full(rows, MISSING, np.int32)
             codes[needing[path]] = np.maximum(values, MISSING)
             parts.append(codes)
@@ -71,11 +68,24 @@ class Extraction:
     def columns(self) -> dict[Path, Column]:
         return {path: Column(np.concatenate(parts) if parts else np.empty(0, np.int32), self.values[path]) for path, parts in self.codes.items()}
 
-    def _look_up(self, path: Path, objects: list[dict[str, Any]], wanted: list[int], found: Codes) -> None:
-        key, below = path[0], path[1:]
-        for index in wanted:
-            if key in (one := objects[index]):
-                found[index] = self._code_of(path, dig(one[key], below) if below else one[key])
+    def _look_up(self, texts: list[str], places: Mapping[Path, Codes]) -> tuple[dict[Path, Codes], list[int]]:
+        """For each path the code in each text that it is wanted of, and which texts are broken. Objects live for one turn of the loop:
+        kept, they would take twenty times the room of their text."""
+        found = {path: np.full(len(texts) + 1, ABSENT, np.int32) for path in places}  # the last one: rows without properties
+        lookups = []
+        for path, place in places.items():
+            wanted = np.zeros(len(texts) + 1, np.bool_)
+            wanted[place] = True
+            lookups.append((path, path[0], path[1:], wanted.tolist(), found[path]))
+        broken = []
+        for index, text in enumerate(texts):
+            one = read_object(text)
+            if one is BROKEN:
+                broken.append(index)
+            for path, key, below, wanted, codes in lookups:
+                if wanted[index] and key in one:
+                    codes[index] = self._code_of(path, dig(one[key], below) if below else one[key])
+        return found, broken
 
     def _code_of(self, path: Path, value: Json) -> int:
         if value is None:
@@ -101,16 +111,15 @@ class Extraction:
         return mine
 
 
-def distinct_properties(raw: pl.Series) -> tuple[Codes, list[dict[str, Any]]]:
-    """Every distinct text decoded once, and for each row which one it has (-1: none)."""
+def distinct_texts(raw: pl.Series) -> tuple[Codes, list[str]]:
+    """For each row which of the distinct texts it has (-1: none), and these."""
     if isinstance(raw.dtype, pl.Map):
         texts = [None if one is None else json.dumps(as_json(one)) for one in raw.to_list()]
         raw = pl.Series(texts, dtype=pl.String)
     coded = raw.cast(pl.Categorical(pl.Categories.random()))
     place = coded.to_physical().cast(pl.Int32).fill_null(-1).to_numpy()
     distinct = coded.drop_nulls().unique()
-    texts = distinct.cast(pl.String).gather(distinct.to_physical().arg_sort()).to_list()
-    return place, [read_object(text) for text in texts]
+    return place, distinct.cast(pl.String).gather(distinct.to_physical().arg_sort()).to_list()
 
 
 def read_object(text: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from backtest.language import Group, Unit
 from backtest.taxonomy import EventDefinition, GroupType, PropertyDefinition, PropertyType, Taxonomy
 from beton.event_files import instants
 from beton.event_files.columns import Columns
-from beton.event_files.properties import BROKEN, distinct_properties
+from beton.event_files.properties import BROKEN, distinct_texts, read_object
 from beton.event_files.source import Source
 
 NO_INSTANT, BEFORE, INSIDE, LATER = range(4)
@@ -185,7 +185,8 @@ def _sampled(source: Source, columns: Columns, end: int) -> _Sample:
     if rows is None:
         return _Sample(0, {}, {})
     frame = rows.head(ROWS_SAMPLED).collect(engine="streaming")
-    place, objects = distinct_properties(frame["text"])
+    place, texts = distinct_texts(frame["text"])
+    objects = [read_object(text) for text in texts]
     source.trust(broken=sum(one is BROKEN for one in objects))
     kinds: dict[str, set[str]] = {}
     for one in objects:
@@ -221,9 +222,10 @@ def _confirmed(source: Source, columns: Columns, end: int, wanted: set[str]) -> 
         rows = rows.filter(pl.col("text").str.contains_any(quoted) | pl.col("text").str.contains("\\", literal=True))
     found: set[str] = set()
     for batch in rows.select("text").collect_batches(engine="streaming"):
-        _, objects = distinct_properties(batch["text"])
-        source.trust(broken=sum(one is BROKEN for one in objects))
-        found |= wanted & set().union(*objects)
+        for text in distinct_texts(batch["text"])[1]:
+            one = read_object(text)
+            source.trust(broken=one is BROKEN)
+            found |= wanted & one.keys()
         if found == wanted:
             break
     return found
