@@ -18,7 +18,7 @@ Numbers = TypeVar("Numbers", Ints, Floats)
 
 ROUNDS = 2_000
 
-AT_A_TIME = 1 << 22
+AT_A_TIME = 1 << 20
 """Draws held in memory at a time."""
 
 UNDEFINED = 0.05
@@ -36,11 +36,14 @@ def lift_of_fires(hits: Flags, expected: Floats, rng: np.random.Generator, unit:
     sums = sums[np.lexsort(sums.T)]
     if not len(sums):
         return None
+    observed, expectation = (np.ascontiguousarray(column) for column in sums.T)
+    totals = np.empty((2, rounds))
     step = max(1, AT_A_TIME // len(sums))
-    drawn = [sums[rng.integers(len(sums), size=(min(step, rounds - start), len(sums)))].sum(1) for start in range(0, rounds, step)]
-    totals = np.concatenate(drawn)
+    for start in range(0, rounds, step):
+        drawn = rng.integers(len(sums), size=(min(step, rounds - start), len(sums)), dtype=np.int32)
+        totals[:, start : start + step] = observed[drawn].sum(1), expectation[drawn].sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return _percentiles(totals[:, 0] / totals[:, 1])
+        return _percentiles(totals[0] / totals[1])
 
 
 def lift_of_rows(fired: Flags, converted: Flags, rng: np.random.Generator, unit: Codes | None = None, rounds: int = ROUNDS) -> Interval | None:
