@@ -167,8 +167,9 @@ def event_log(
 ) -> EventLog:
     """Sort event rows in any order into a log. `name[i]` indexes `names`; rows outside the window must already be gone."""
     by = order(unit, at)
-    by = by[np.argsort(name[by], kind="stable")]
-    ends = np.searchsorted(name[by], np.arange(len(names) + 1))
+    codes = name.astype(np.int16) if len(names) < 2**15 else name  # sixteen bits are sorted by radix
+    by = by[np.argsort(codes[by], kind="stable")]
+    ends = np.searchsorted(codes[by], np.arange(len(names) + 1))
     slices = {names[code]: (int(ends[code]), int(ends[code + 1])) for code in range(len(names)) if ends[code] < ends[code + 1]}
     return EventLog(
         window=window,

@@ -28,7 +28,7 @@ from beton.errors import PostHogTooHeavy
 from beton.posthog.client import PostHogClient
 from beton.posthog.firsts import FirstsReader, instants
 from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, named, raw, since, unit_column
-from beton.posthog.slices import Sizes, Slice, cut, size_query
+from beton.posthog.slices import MOST_HALVINGS, Sizes, Slice, cut, size_query
 
 Progress = Callable[[int, int], None]
 """Slices done, slices in all (grows where a slice had to be halved)."""
@@ -39,6 +39,10 @@ OTHER = ""
 
 MOST_RECEIPTS = 200
 """Events per unit that are looked at for receipts; a signal carries the last few before its fire."""
+
+
+SHARED_ROWS = 4_096
+"""Rows of a slice whose units share rows."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +95,9 @@ class EventReader:
         One bucket is right where everything fits in memory: every bucket makes ClickHouse scan the window once more.
         """
         sizes = sizes or await self.sizes(bucket)
-        most_units = 45_000 * (bucket[1] if bucket else 1)
         firsts = FirstsReader(self.client, self.plan, self.types, self.group_index, bucket)
         found, ever, seeds, before, cohorts = await asyncio.gather(
-            self._slices(cut(sizes, self.plan.window.start, self.plan.window.end, most_units), bucket, progress),
+            self._slices(cut(sizes, self.plan.window.start, self.plan.window.end), bucket, progress),
             firsts.firsts(),
             firsts.seeds(),
             firsts.last_before(self.plan.window.start - ACTIVE_WITHIN),
@@ -137,14 +140,18 @@ class EventReader:
             try:
                 body = await self.client.query_bytes(*self._packed(piece, bucket), name="packed unit histories")
             except PostHogTooHeavy:
+                if piece.halvings >= MOST_HALVINGS:
+                    raise
                 rest = piece.halves()
             else:
                 rows = orjson.loads(body)["results"]
-                rest = piece.halves() if len(rows) >= ROWS else ()
+                if piece.shared:
+                    rows = [row for shared in rows for row in shared[0]]
+                rest = (piece.sharing(),) if len(rows) >= ROWS and not piece.shared else ()
                 if not rest:
                     self._unpack(rows, piece, found)
             if rest:
-                total += 1
+                total += len(rest) - 1
                 await asyncio.gather(*map(one, rest))
                 return
             done += 1
@@ -164,15 +171,18 @@ class EventReader:
         taken = [f"c{index}" for index in range(len(self.paths))] + (["c_person"] if self.plan.persons else [])
         shift = "72057594037927936" if self.wide else "281474976710656"  # 2^56, 2^48: a leading 01 keeps the number of digits fixed
         event = f"tuple({', '.join((f'{shift} + code * 1099511627776 + us', *taken))})"
-        later = "".join(f", arrayMap(e -> e.{index + 2}, es)" for index in range(len(taken)))
+        later = "".join(f", arrayMap(e -> e.{index + 2}, es) AS x{index}" for index in range(len(taken)))
         guard = self._guard(bucket) + in_bucket(f"concat('part ', {self.unit})", (piece.part, piece.parts))
         text = (
-            f"SELECT u, f, l, arrayStringConcat(arrayMap(e -> substring(hex(e.1), 3, {14 if self.wide else 12}), es), ''){later} FROM ("
+            f"SELECT u, f, l, arrayStringConcat(arrayMap(e -> substring(hex(e.1), 3, {14 if self.wide else 12}), es), '') AS h{later} FROM ("
             f"SELECT u, min(us) AS f, max(us) AS l, arraySort(groupArrayIf({event}, code > 0)) AS es FROM ("
             f"SELECT {self.unit} AS u, uuid, min({since(piece.start)}) AS us, min({code}) AS code{''.join(', ' + one for one in extras)} "
-            f"FROM events WHERE {between(piece.start, piece.end)}{guard} GROUP BY u, uuid) GROUP BY u) LIMIT {ROWS}"
+            f"FROM events WHERE {between(piece.start, piece.end)}{guard} GROUP BY u, uuid) GROUP BY u)"
         )
-        return text, query.values
+        if piece.shared:
+            fields = ", ".join(["u", "f", "l", "h", *(f"x{index}" for index in range(len(taken)))])
+            text = f"SELECT groupArray(tuple({fields})) FROM ({text}) GROUP BY cityHash64(u) % {SHARED_ROWS}"
+        return f"{text} LIMIT {ROWS}", query.values
 
     def _code(self, query: Query) -> str:
         """1, 2, … for the named events, one more for others that are needed at all, 0 for the rest."""
@@ -197,7 +207,7 @@ class EventReader:
         lengths = np.fromiter((len(row[3]) // digits for row in rows), np.int64, len(rows))
         found.unit.append(np.repeat(unit, lengths))
         high = packed[:, :-5].astype(np.int32)
-        found.name.append((high[:, 0] * 256 + high[:, 1] if self.wide else high[:, 0]).astype(np.int32) - 1)
+        found.name.append((high[:, 0] * 256 + high[:, 1] if self.wide else high[:, 0]).astype(np.int16) - 1)
         at = np.zeros(len(packed), np.int64)
         for place in range(5):
             at = at * 256 + packed[:, place - 5]
@@ -228,7 +238,7 @@ class EventReader:
             units=units,
             names=[*self.names, OTHER],
             unit=renumber[_joined(found.unit, np.int32)],
-            name=_joined(found.name, np.int32),
+            name=_joined(found.name, np.int16),
             at=_joined(found.at, np.int64),
             presence=_presence(found, renumber, before, position),
             firsts={key: instants(one, position) for key, one in ever.items()},
@@ -242,7 +252,10 @@ class EventReader:
 
 
 def _joined(parts: list, kind: type) -> np.ndarray:
-    return np.concatenate(parts) if parts else np.empty(0, kind)
+    """One array; the parts are given up, because both together would be half of the reader's memory."""
+    whole = np.concatenate(parts) if parts else np.empty(0, kind)
+    parts.clear()
+    return whole
 
 
 def _seed(found: dict[str, str], position: Mapping[str, int]) -> Column:

@@ -36,6 +36,7 @@ class FirstsReader:
         self.unit = unit_column(plan.unit, group_index)
         self.visible = between(FIRST_VISIBLE, plan.window.end)
         self.guard = in_bucket(self.unit, bucket) + ("" if plan.unit == "person" else f" AND {self.unit} != ''")
+        self._values: dict[tuple[bool, tuple[str, ...], Path], list[str]] = {}
 
     async def firsts(self) -> dict[str, dict[str, int]]:
         """Per key of `plan.firsts` and `plan.lapses`: unit id to instant."""
@@ -69,6 +70,13 @@ class FirstsReader:
         return f"{raw(query, comparison.property)} IN {query.of(true_of)}" if true_of else "1 = 0"
 
     async def _distinct(self, match: EventMatch, path: Path) -> list[str]:
+        """Asked once per reader, however many comparisons look at the property of these events."""
+        key = match.any_event, match.events, path
+        if key not in self._values:
+            self._values[key] = await self._ask_distinct(match, path)
+        return self._values[key]
+
+    async def _ask_distinct(self, match: EventMatch, path: Path) -> list[str]:
         query = Query()
         scope = "1 = 1" if match.any_event else named(query, match.events)
         source = f"SELECT DISTINCT {raw(query, path)} AS u FROM events WHERE {self.visible} AND {scope}"
@@ -106,8 +114,8 @@ class FirstsReader:
         query = Query()
         value, carried = raw(query, path), carries(query, path)
         source = (
-            f"SELECT u, arrayMap(x -> x.2, arrayFilter(x -> x.1 = t, xs)) AS latest FROM ("
-            f"SELECT u, max(t) AS t, groupArray(tuple(t, value)) AS xs FROM ("
+            f"SELECT u, arrayMap(x -> x.2, arrayFilter(x -> x.1 = newest, xs)) AS latest FROM ("
+            f"SELECT u, max(t) AS newest, groupArray(tuple(t, value)) AS xs FROM ("
             f"SELECT {self.unit} AS u, {value} AS value, max({since_epoch()}) AS t FROM events "
             f"WHERE timestamp < {literal(self.plan.window.start)} AND {carried}{self.guard} GROUP BY u, value) GROUP BY u)"
         )

@@ -1,6 +1,6 @@
 """Cutting the window into slices of time, each one query.
 
-A slice must stay under 50,000 rows (one packed row per unit) and well under PostHog's 10 s. Slices begin and end at midnight UTC where they can,
+A slice must stay well under PostHog's 10 s. Slices begin and end at midnight UTC where they can,
 because ClickHouse keeps events by day: two slices inside one day would read that day twice. They are at most seven days long, so that a unit's first
 and last instant of a slice say exactly when it was present (`backtest.events.Presence`).
 """
@@ -8,34 +8,45 @@ and last instant of a slice say exactly when it was present (`backtest.events.Pr
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from backtest.durations import DAY
 from beton.posthog.hogql import ROWS, between, literal
 
-MOST_UNITS = ROWS * 9 // 10
-"""Units per slice: `uniq` is an estimate, so one tenth stays free."""
+MOST_UNITS = ROWS - 1
+"""Units that travel as one row each; with more of them, several units share a row (the cap is on rows, and reading a slice twice would cost more).
+
+`uniq` counts exactly up to 65,536."""
 
 MOST_EVENTS = 2_000_000
 """Events per slice: what a small ClickHouse groups in a second or two, and about 30 MB of JSON."""
 
+MOST_HALVINGS = 8
+"""From a week to a thirty-second of one day's units. What is still too heavy then will not be helped by asking for less of it."""
+
 
 @dataclass(frozen=True)
 class Slice:
-    """`[start, end)` in microseconds; `part` of `parts` hash buckets of the units where one day alone has too many."""
+    """`[start, end)` in microseconds; `part` of `parts` hash buckets of the units where one day alone has too many events. `shared`: several
+    units to a row."""
 
     start: int
     end: int
     part: int = 0
     parts: int = 1
+    shared: bool = False
 
     def halves(self) -> tuple[Slice, Slice]:
         """Two smaller ones: by whole days while there are several, then by units, since halving a day in time would read it twice all the same."""
         days = -(-(self.end - _midnight(self.start)) // DAY)
         if days > 1:
             middle = _midnight(self.start) + days // 2 * DAY
-            return Slice(self.start, middle, self.part, self.parts), Slice(middle, self.end, self.part, self.parts)
-        return Slice(self.start, self.end, self.part, self.parts * 2), Slice(self.start, self.end, self.part + self.parts, self.parts * 2)
+            return replace(self, end=middle), replace(self, start=middle)
+        return replace(self, parts=self.parts * 2), replace(self, part=self.part + self.parts, parts=self.parts * 2)
+
+    def sharing(self) -> Slice:
+        """The same slice with several units to a row: more units came than one row each can hold."""
+        return replace(self, shared=True)
 
 
 def _midnight(at: int) -> int:
@@ -69,26 +80,26 @@ class Sizes:
         return sum(events for (level, _, _), (events, _) in self.of.items() if level == 0)
 
 
-def cut(sizes: Sizes, start: int, end: int, most_units: int = MOST_UNITS, most_events: int = MOST_EVENTS) -> list[Slice]:
+def cut(sizes: Sizes, start: int, end: int, most_events: int = MOST_EVENTS) -> list[Slice]:
     """The largest slices that fit; days that do not fit are cut by units. Stretches without events need no query."""
     origin = _midnight(start)
     weeks = -(-(end - origin) // (7 * DAY))
-    return [piece for week in range(weeks) for piece in _cut(sizes, week, 0, 0, (origin, start, end), (most_units, most_events))]
+    return [piece for week in range(weeks) for piece in _cut(sizes, week, 0, 0, (origin, start, end), most_events)]
 
 
-def _cut(sizes: Sizes, week: int, level: int, place: int, window: tuple[int, int, int], most: tuple[int, int]) -> Iterator[Slice]:
+def _cut(sizes: Sizes, week: int, level: int, place: int, window: tuple[int, int, int], most_events: int) -> Iterator[Slice]:
     events, units = sizes.of.get((level, week, place), (0, 0))
     if not events:
         return
     origin, start, end = window
     first, last = DAYS[level][place]
-    piece = Slice(max(start, origin + (7 * week + first) * DAY), min(end, origin + (7 * week + last) * DAY))
-    if units <= most[0] and events <= most[1]:
+    piece = Slice(max(start, origin + (7 * week + first) * DAY), min(end, origin + (7 * week + last) * DAY), shared=units > MOST_UNITS)
+    if events <= most_events:
         yield piece
     elif level < 3:
         for below, (inner_first, inner_last) in enumerate(DAYS[level + 1]):
             if first <= inner_first and inner_last <= last:
-                yield from _cut(sizes, week, level + 1, below, window, most)
+                yield from _cut(sizes, week, level + 1, below, window, most_events)
     else:
-        parts = max(-(-units // most[0]), -(-events // most[1]))
-        yield from (Slice(piece.start, piece.end, part, parts) for part in range(parts))
+        parts = -(-events // most_events)
+        yield from (replace(piece, part=part, parts=parts, shared=units > MOST_UNITS * parts) for part in range(parts))
