@@ -55,11 +55,12 @@ def lift_of_rows(fired: Flags, converted: Flags, rng: np.random.Generator, unit:
 
 
 def lift_of_patterns(patterns: Ints, times: Ints, rng: np.random.Generator, rounds: int = ROUNDS) -> Interval | None:
-    """The same from how often each pattern (hits, fired rows, converted rows, rows) of a unit occurs: few patterns, that add over buckets."""
+    """The same from how often each pattern (hits, fired rows, converted rows, rows) of a unit occurs: few
+    patterns, and those of several buckets may simply be put one after the other."""
     if not times.sum():
         return None
-    by = np.lexsort(patterns.T)
-    patterns, times = patterns[by], times[by]
+    patterns, place = np.unique(patterns, axis=0, return_inverse=True)
+    times = np.bincount(place.ravel(), times).astype(np.int64)
     hits, fired, converted, rows = (rng.multinomial(times.sum(), times / times.sum(), rounds) @ patterns).T
     with np.errstate(divide="ignore", invalid="ignore"):
         return _percentiles((hits / fired) / (converted / rows))

@@ -90,7 +90,7 @@ def weeks_in(window_start: int, window_end: int) -> int:
 
 def log_p_values(strata: Strata) -> Floats:
     """Natural logarithms of the exact stratified one-sided p-values, one per hypothesis. Relative error of p about 1e-13 at 100 units per
-    stratum and 1e-10 at 100,000 (that of log-factorials); 0.0 where a hypothesis has no hits."""
+    stratum, 1e-12 at 1,000, 1e-10 at 100,000 (that of log-factorials); 0.0 where a hypothesis has no hits."""
     units, converters, fired, hits = np.broadcast_arrays(*map(np.atleast_2d, (strata.units, strata.converters, strata.fired, strata.hits)))
     margins, observed = Margins(units, converters, fired), hits.sum(-1)
     tilt = margins.tilt_to(observed)
