@@ -31,8 +31,8 @@ def test_order_carries_no_meaning_and_patterns_suffice():
     )
     assert whole == lift_of_patterns(*np.unique(per_unit, axis=0, return_counts=True), np.random.default_rng(7))
     buckets = [np.unique(part, axis=0, return_counts=True) for part in (per_unit[:30], per_unit[30:])]
-    put_together = (np.concatenate(column) for column in zip(*buckets, strict=True))
-    assert whole == lift_of_patterns(*put_together, np.random.default_rng(7))
+    patterns, times = (np.concatenate(column) for column in zip(*buckets, strict=True))
+    assert whole == lift_of_patterns(patterns, times, np.random.default_rng(7))
     hits, expected = rng.random(200) < 0.4, rng.random(200) * 0.3
     mixed = rng.permutation(200)
     assert lift_of_fires(hits, expected, np.random.default_rng(7)) == lift_of_fires(hits[mixed], expected[mixed], np.random.default_rng(7))
