@@ -152,7 +152,8 @@ class EventReader:
                     self._unpack(rows, piece, found)
             if rest:
                 total += len(rest) - 1
-                await asyncio.gather(*map(one, rest))
+                for smaller in rest:  # one after the other: what is hopeless is told after a few queries, not after hundreds
+                    await one(smaller)
                 return
             done += 1
             if progress:

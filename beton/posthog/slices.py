@@ -28,21 +28,23 @@ MOST_HALVINGS = 8
 @dataclass(frozen=True)
 class Slice:
     """`[start, end)` in microseconds; `part` of `parts` hash buckets of the units where one day alone has too many events. `shared`: several
-    units to a row."""
+    units to a row. `halvings` counts how often it was cut in two because it turned out to be too heavy."""
 
     start: int
     end: int
     part: int = 0
     parts: int = 1
     shared: bool = False
+    halvings: int = 0
 
     def halves(self) -> tuple[Slice, Slice]:
         """Two smaller ones: by whole days while there are several, then by units, since halving a day in time would read it twice all the same."""
         days = -(-(self.end - _midnight(self.start)) // DAY)
+        half = replace(self, halvings=self.halvings + 1)
         if days > 1:
             middle = _midnight(self.start) + days // 2 * DAY
-            return replace(self, end=middle), replace(self, start=middle)
-        return replace(self, parts=self.parts * 2), replace(self, part=self.part + self.parts, parts=self.parts * 2)
+            return replace(half, end=middle), replace(half, start=middle)
+        return replace(half, parts=self.parts * 2), replace(half, part=self.part + self.parts, parts=self.parts * 2)
 
     def sharing(self) -> Slice:
         """The same slice with several units to a row: more units came than one row each can hold."""
