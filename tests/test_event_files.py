@@ -217,7 +217,7 @@ def test_buckets_follow_from_the_rows_and_the_memory_limit() -> None:
 
     assert chosen(1_000_000) == 1
     assert 1 < chosen(100_000_000) < chosen(100_000_000, every_row=True)
-    assert chosen(100_000_000) < chosen(100_000_000, memory_limit_mb=600)
+    assert chosen(100_000_000) < chosen(100_000_000, memory_limit_mb=1200)
     assert chosen(100_000_000) < chosen(100_000_000, values=50_000_000)
 
 

@@ -32,8 +32,9 @@ BYTES_PER_ROW, BYTES_PER_FULL_ROW, BYTES_PER_PATH, BYTES_PER_VALUE = 45, 45, 8, 
 """Measured at the peak: each row of a bucket, again where all rows stay (any event is looked at), its code for each property, and each value
 that is unlike all others (at worst all are: amounts, addresses)."""
 
-RESERVED_MB = 450
-"""What the libraries, the scan and the results take whatever the number of buckets."""
+RESERVED_MB, RESERVED_FOR_PROPERTIES_MB = 450, 550
+"""What the libraries, the scan and the results take whatever the number of buckets. Polars decodes row groups ahead: with properties these are
+the larger part, and bounded, but not by us."""
 
 PLAIN = "plain:"
 
@@ -204,7 +205,8 @@ def choose_buckets(rows: int, paths: int, values: int, *, every_row: bool, memor
     """The fewest buckets that keep within the limit. `values`: at most so many property values are read over all paths. Hashed units spread
     evenly; for one huge unit no number helps."""
     per_row = BYTES_PER_ROW + BYTES_PER_PATH * paths + BYTES_PER_FULL_ROW * every_row
-    room = max(memory_limit_mb - RESERVED_MB, 50) * 1_000_000
+    reserved = RESERVED_MB + RESERVED_FOR_PROPERTIES_MB * (paths > 0)
+    room = max(memory_limit_mb - reserved, 50) * 1_000_000
     return max(1, ceil((rows * per_row + values * BYTES_PER_VALUE) / room))
 
 
