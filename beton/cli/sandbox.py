@@ -46,7 +46,7 @@ def sandbox(
         from beton.sandbox.run import run_sandbox
         from beton.sandbox.settings import ApiKey, LimitSettings, Settings
     except ImportError as error:
-        raise _missing(error) from error
+        raise missing(error) from error
     limits = LimitSettings(self_hosted=self_hosted)
     limits = replace(limits, throttling=False, budget_enforced=False) if no_throttling else limits
     files = [path for path in events if not path.is_file()]
@@ -66,7 +66,7 @@ def sandbox(
         try:
             run_sandbox(settings, announce=sys.stdout if as_json else _Told(), leash=sys.stdin if leash else None)
         except ImportError as error:
-            raise _missing(error) from error
+            raise missing(error) from error
         except UnreadableEvents as error:
             raise BadInput(f"--events: {error}.", fix="Give Parquet, CSV or JSON lines with person_id, event and timestamp.") from error
         except OSError as error:
@@ -87,7 +87,8 @@ class _Told(StringIO):
         return len(text)
 
 
-def _missing(error: ImportError) -> BadInput:
+def missing(error: ImportError) -> BadInput:
+    """The extra with the local PostHog is not there."""
     return BadInput(f"The sandbox is not installed: {error}.", code="sandbox.missing", fix="Run: pip install 'beton[sandbox]'")
 
 
@@ -102,13 +103,14 @@ def _world_events(name: str | None, seed: int | None, scale: float, as_of: str |
         return
     with TemporaryDirectory(prefix="beton-world-") as folder:
         say("Generating the world…")
-        world = _world(name, seed, scale, until)
+        world = open_world(name, seed, scale, until)
         world.write(Path(folder))
         types = (world.spec.seats.group,) if world.spec is not None and world.spec.seats else ()
         yield (Path(folder) / "events.parquet",), types
 
 
-def _world(name: str, seed: int | None, scale: float, until: datetime | None) -> World:
+def open_world(name: str, seed: int | None, scale: float, until: datetime | None) -> World:
+    """A generated world by its name, or the one in a folder."""
     from beton.sandbox.worlds import WorldRefused, generate, load_world, world_names
 
     given: dict[str, Any] = {"scale": scale} | ({} if until is None else {"as_of": until})

@@ -24,7 +24,7 @@ from beton.demo.receiver import Receiver
 from beton.lifecycle import Action
 from beton.routing.signing import new_secret
 from beton.sandbox.run import running_sandbox
-from beton.sandbox.worlds import World, generate, load_world, world_names
+from beton.sandbox.worlds import World
 from beton.settings import Settings, with_local_key
 from beton.store.records import Connection
 from beton.store.store import open_store
@@ -89,11 +89,6 @@ class Demo:
     summary: dict[str, Any] = field(default_factory=dict)
 
 
-def open_world(name: str, seed: int | None) -> World:
-    """A built-in world by its name, or a folder."""
-    return generate(name, 1 if seed is None else seed) if name in world_names() else load_world(Path(name), seed)
-
-
 def tell(world: World, directory: Path, teller: Teller, keep_open: ExitStack, *, began: Callable[[], float]) -> Demo:
     """Tell the story with files in `directory`; servers stay up until `keep_open` is closed. `began` gives the seconds since the start."""
     teller.step("A PostHog project")
@@ -109,7 +104,7 @@ def tell(world: World, directory: Path, teller: Teller, keep_open: ExitStack, *,
     demo = asyncio.run(_until_approved(place, world, sandbox, teller, clock))
     demo.summary = {"events": len(world.events)} | demo.summary
     if demo.summary["approved"]:
-        demo.summary |= asyncio.run(_live(demo, teller, end))
+        demo.summary |= asyncio.run(_live(demo, teller, end, keep_open))
     else:
         demo.summary |= {"signals": 0, "delivered": 0, "verified_signatures": 0}
     demo.summary |= {"posthog_queries": place.reading.queries, "seconds": round(began(), 1)}
@@ -152,19 +147,22 @@ def question_of(world: World) -> Question:
     return Question(shape.unit, shape.entry, shape.outcome)
 
 
-async def _live(demo: Demo, teller: Teller, end: datetime) -> dict[str, int]:
+async def _live(demo: Demo, teller: Teller, end: datetime, keep_open: ExitStack) -> dict[str, int]:
     teller.step(f"Live: the following {LIVE.days} days, swept every {STEP // timedelta(hours=1)} hours")
     place, rng = demo.place, random.Random(0)  # noqa: S311  jitter, not a secret
     secret = new_secret()
+    receiver = keep_open.enter_context(Receiver(secret, clock=demo.clock))
+    delivering.add_route(place, name="sales", url=receiver.url, actor="demo", secret=secret)
     found = delivered = 0
-    with Receiver(secret, clock=demo.clock) as receiver:
-        delivering.add_route(place, name="sales", url=receiver.url, actor="demo", secret=secret)
-        while demo.clock.now <= end:
-            swept = await sweeping.sweep(place, demo.connection)
-            delivered += (await delivering.deliver_signals(place, rng)).delivered
-            found += len(swept.signals)
-            for signal in swept.signals[:1]:
-                teller.say(f"{signal.fired_at:%d %b %H:%M}  {signal.unit_id}" + (f"  and {len(swept.signals) - 1} more" if swept.signals[1:] else ""))
-            demo.clock.now += STEP
-        teller.say(f"{found} signals; the receiver took {len(receiver.received)} and found {receiver.verified_signatures} signatures right.")
-        return {"signals": found, "delivered": delivered, "verified_signatures": receiver.verified_signatures}
+    while demo.clock.now <= end:
+        swept = await sweeping.sweep(place, demo.connection)
+        delivered += (await delivering.deliver_signals(place, rng)).delivered
+        found += len(swept.signals)
+        for signal in swept.signals[:1]:
+            more = f" and {len(swept.signals) - 1} more" if swept.signals[1:] else ""
+            teller.say(f"{signal.fired_at:%d %b %H:%M} UTC  {signal.unit_kind} {signal.unit_id}{more}")
+        teller.progress("Days", min(int((demo.clock.now - (end - LIVE)) / STEP), LIVE // STEP), LIVE // STEP)
+        demo.clock.now += STEP
+    taken = len(receiver.received)
+    teller.say(f"{found} signals. The receiver took {taken} messages and found {receiver.verified_signatures} signatures right, two on each.")
+    return {"signals": found, "delivered": delivered, "verified_signatures": receiver.verified_signatures}
