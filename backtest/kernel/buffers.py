@@ -37,16 +37,35 @@ class Room:
 
 
 class Buffers:
-    """`rooms` take a clause each and conjunctions in between; `fires` the fires. `things` is the scratch of `backtest.kernel.distinct`."""
+    """`rooms` take a clause each and conjunctions in between; `fires` the fires. Everything else is scratch of single passes, found as they left it:
+    `things` of `backtest.kernel.distinct`, flags that are all false, and places per unit that are all -1."""
 
     def __init__(self) -> None:
         self.rooms = [Room() for _ in range(6)]
         self.fires = Room()
-        self.things = np.empty(0, np.int64)
-        self.serial = 0
         self.counts = np.zeros(8, np.int64)
+        self.serial = 0
+        self._things = np.empty(0, np.int64)
+        self._flags = np.empty(0, np.bool_)
+        self._places = np.empty(0, np.int32)
+        self._pairs = np.empty(0, np.int32), np.empty(0, np.int32)
 
     def seen(self, things: int) -> Ints:
-        if len(self.things) < things:
-            self.things = np.full(things, -1, np.int64)
-        return self.things
+        if len(self._things) < things:
+            self._things = np.full(things, -1, np.int64)
+        return self._things
+
+    def unset(self, units: int) -> Flags:
+        if len(self._flags) < units:
+            self._flags = np.zeros(units, np.bool_)
+        return self._flags
+
+    def places(self, units: int) -> Codes:
+        if len(self._places) < units:
+            self._places = np.full(units, -1, np.int32)
+        return self._places
+
+    def pairs(self, runs: int) -> tuple[Codes, Codes]:
+        if len(self._pairs[0]) < runs:
+            self._pairs = np.empty(runs, np.int32), np.empty(runs, np.int32)
+        return self._pairs

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from backtest.durations import DAY
-from backtest.intervals import Ints
+from backtest.intervals import Codes, Ints
 from backtest.kernel import counting, distinct, ordering, overlaps
 from backtest.kernel.buffers import Buffers, Room, Written
 from backtest.kernel.ends import ALWAYS, FOREVER
@@ -46,22 +46,44 @@ class Scene:
         by: Key = (repr(clause.count),) if not isinstance(clause.count, ValuesOf) else ("values", *clause.count.values_of)
         return self.shared(("codes", match_key(clause.match), by), lambda: _codes(clause, self.slice(clause.match), self.log))
 
-    def nth(self, match: EventMatch, n: int, hypothesis: Hypothesis) -> tuple[Any, Any, int]:
-        """Each unit's n-th match at or after its entry. All first spans of all lengths read the same list."""
-        key = ("nth", match_key(match), n, match_key(hypothesis.entry))
-        return self.shared(key, lambda: _nth(self.slice(match), n, self.log.entry(hypothesis)))
+    def days(self, match: EventMatch, hypothesis: Hypothesis | None) -> tuple[Slice, Ints]:
+        """First and last match per unit and UTC date: of all matches, or of those since the hypothesis' entry."""
+        key = ("days", match_key(match), hypothesis and match_key(hypothesis.entry))
+        since = np.full(len(self.log.units), ALWAYS) if hypothesis is None else self.log.entry(hypothesis)
+        return self.shared(key, lambda: _days(self.slice(match), since))
+
+    def nth(self, clause: Did | DidNot, n: int, hypothesis: Hypothesis) -> tuple[Codes, Ints, int]:
+        """Each unit's n-th match (or day with a match) at or after its entry. All first spans of all lengths read the same list."""
+        by_day = isinstance(clause, Did) and clause.count is Counted.days
+        found = self.days(clause.match, hypothesis)[0] if by_day else self.slice(clause.match)
+        key = ("nth", by_day, match_key(clause.match), n, match_key(hypothesis.entry))
+        return self.shared(key, lambda: _nth(found, n, self.log.entry(hypothesis)))
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where one clause of one hypothesis is worked on: what it may read, and the room to write in."""
+
+    hypothesis: Hypothesis
+    scene: Scene
+    buffers: Buffers
+    room: Room
+
+    @property
+    def entry(self) -> Ints:
+        return self.scene.log.entry(self.hypothesis)
 
 
 def has_compiled_form(clause: Clause) -> bool:
     return type(clause) in WRITERS and not (isinstance(clause, Trend) and not _is_small(_ratio(clause)))
 
 
-def write(clause: Clause, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    """The intervals of one clause, in `room` or in arrays of their own. Not cut to entry."""
+def write(clause: Clause, site: Site) -> Written:
+    """The intervals of one clause, in the site's room or in arrays of their own. Not cut to entry."""
     if has_compiled_form(clause):
-        return WRITERS[type(clause)](clause, hypothesis, scene, buffers, room)
-    entry = scene.log.entry(hypothesis)
-    plain = truth(clause, scene.log, entry)
+        return WRITERS[type(clause)](clause, site)
+    entry = site.entry
+    plain = truth(clause, site.scene.log, entry)
     held = plain.held
     unit, start, stop = (compiled_ready(one) for one in (held.unit, held.start, held.stop))
     quiet = np.empty(0, np.bool_)
@@ -71,86 +93,106 @@ def write(clause: Clause, hypothesis: Hypothesis, scene: Scene, buffers: Buffers
     return Written(unit, start, stop, len(held), quiet)
 
 
-def _span(span: Span, hypothesis: Hypothesis, scene: Scene) -> tuple[int, Ints]:
+def _span(span: Span, site: Site) -> tuple[int, Ints]:
     """Length and ends of a span counted from entry, as compiled passes take them."""
     if isinstance(span, First):
         return int(span.first), UNBOUNDED
-    return (FOREVER, UNBOUNDED) if span == "ever" else (0, scene.log.sessions(hypothesis)[0])
+    return (FOREVER, UNBOUNDED) if span == "ever" else (0, site.scene.log.sessions(site.hypothesis)[0])
 
 
-def _did(clause: Did, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    found, entry, n = scene.slice(clause.match), scene.log.entry(hypothesis), clause.at_least
-    out = room.of(len(found))
+def _did(clause: Did, site: Site) -> Written:
+    found, n = site.scene.slice(clause.match), clause.at_least
     if clause.count is not Counted.events:
-        return _did_distinct(clause, hypothesis, scene, buffers, room)
+        return _did_distinct(clause, site)
+    out = site.room.of(len(found) + 1)
     if isinstance(clause.span, Last):
-        return Written(*out, counting.lately(found.unit, found.at, n, int(clause.span.last), *out))
-    length, ends = _span(clause.span, hypothesis, scene)
-    if not len(ends):
-        return Written(*out, counting.since_nth(*scene.nth(clause.match, n, hypothesis), entry, length, *out))
-    count = counting.nth_since_entry(found.unit, found.at, entry, length, ends, n, out[0], out[1])
-    out[2][:count] = FOREVER
-    return Written(*out, count)
+        return Written(*out, _lately(found, found.at, found.at, n, int(clause.span.last), out))
+    length, ends = _span(clause.span, site)
+    if len(ends):
+        return Written(*out, counting.nth_before(found.unit, found.at, site.entry, ends, n, *out))
+    return Written(*out, counting.since_nth(*site.scene.nth(clause, n, site.hypothesis), site.entry, length, *out))
 
 
-def _did_distinct(clause: Did, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    found, (codes, things) = scene.slice(clause.match), scene.codes(clause)
-    out, seen, serial = room.of(len(found)), buffers.seen(things), buffers.serial
-    buffers.serial += len(found) + 1
+def _lately(found: Slice, opens: Ints, closes: Ints, n: int, last: int, out: tuple[Codes, Ints, Ints]) -> int:
+    """A pass over all rows has no branches, a pass over long runs skips the others; which one is faster depends on how many are long."""
+    if n > 1:
+        starts, stops = found.runs(n)
+        if 8 * len(starts) < len(found):
+            return counting.lately_in_runs(found.unit, opens, closes, starts, stops, n, last, *out)
+    return counting.lately(found.unit, opens, closes, n, last, *out)
+
+
+def _did_distinct(clause: Did, site: Site) -> Written:
+    if clause.count is Counted.days:
+        if isinstance(clause.span, Last):
+            days, closes = site.scene.days(clause.match, None)
+            out = site.room.of(len(days) + 1)
+            return Written(*out, _lately(days, days.at, closes, clause.at_least, int(clause.span.last), out))
+        if clause.span != "first_session":
+            nth = site.scene.nth(clause, clause.at_least, site.hypothesis)
+            return Written(*(out := site.room.of(nth[2] + 1)), counting.since_nth(*nth, site.entry, _span(clause.span, site)[0], *out))
+    found, (codes, things) = site.scene.slice(clause.match), site.scene.codes(clause)
+    out, seen, serial = site.room.of(len(found)), site.buffers.seen(things), site.buffers.serial
+    site.buffers.serial += len(found) + 1
     if isinstance(clause.span, Last):
-        count = distinct.distinct_lately(found.unit, found.at, codes, clause.at_least, int(clause.span.last), seen, serial, *out)
+        count = distinct.distinct_lately(
+            found.unit, found.at, *found.runs(clause.at_least), codes, clause.at_least, int(clause.span.last), seen, serial, *out
+        )
         return Written(*out, count)
-    length, ends = _span(clause.span, hypothesis, scene)
-    entry = scene.log.entry(hypothesis)
+    length, ends = _span(clause.span, site)
+    entry = site.entry
     count = distinct.nth_distinct_since_entry(found.unit, found.at, codes, entry, length, ends, clause.at_least, seen, serial, *out)
     return Written(*out, count)
 
 
-def _did_not(clause: DidNot, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    found, entry = scene.slice(clause.match), scene.log.entry(hypothesis)
-    out = room.of(len(found) + len(entry))
+def _did_not(clause: DidNot, site: Site) -> Written:
+    found, entry = site.scene.slice(clause.match), site.entry
+    out = site.room.of(len(found) + len(entry) + 1)
     if isinstance(clause.span, Last):
-        return Written(*out, counting.silent_lately(found.unit, found.at, entry, int(clause.span.last), *out))
-    length, ends, known = (int(clause.span.first), UNBOUNDED, UNBOUNDED) if isinstance(clause.span, First) else (0, *scene.log.sessions(hypothesis))
-    return Written(*out, counting.silent_since_entry(found.unit, found.at, entry, length, ends, known, *out))
+        return Written(*out, counting.silent_lately(found.unit, found.at, *found.runs(), entry, int(clause.span.last), *out))
+    if isinstance(clause.span, First):
+        first, flags = site.scene.nth(clause, 1, site.hypothesis), site.buffers.unset(len(entry))
+        return Written(*out, counting.silent_since_entry(*first, entry, int(clause.span.first), flags, *out))
+    return Written(*out, counting.silent_before(found.unit, found.at, entry, *site.scene.log.sessions(site.hypothesis), *out))
 
 
-def _sequence(clause: Sequence, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    a, b = scene.slice(clause.match), scene.slice(clause.then)
+def _sequence(clause: Sequence, site: Site) -> Written:
+    a, b = site.scene.slice(clause.match), site.scene.slice(clause.then)
     within = FOREVER if clause.within is None else int(clause.within)
-    out = room.of(len(b))
+    out, (pairs_a, pairs_b) = site.room.of(len(b) + 1), site.buffers.pairs(len(a) + 1)
+    pairs = ordering.shared_runs(a.unit, a.runs()[0], b.unit, b.runs()[0], site.buffers.places(len(site.entry)), pairs_a, pairs_b)
+    lists = (a.at, *a.runs(), b.unit, b.at, *b.runs(), pairs_a, pairs_b, pairs)
     if isinstance(clause.span, Last):
-        return Written(*out, ordering.pairs_lately(a.unit, a.at, b.unit, b.at, int(clause.span.last), within, *out))
-    length, ends = _span(clause.span, hypothesis, scene)
-    entry = scene.log.entry(hypothesis)
-    return Written(*out, ordering.first_pair(a.unit, a.at, b.unit, b.at, entry, length, ends, within, *out))
+        return Written(*out, ordering.pairs_lately(*lists, int(clause.span.last), within, *out))
+    length, ends = _span(clause.span, site)
+    return Written(*out, ordering.first_pair(*lists, site.entry, length, ends, within, *out))
 
 
-def _without(clause: Without, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    a, b = scene.slice(clause.match), scene.slice(clause.without)
-    out = room.of(len(a))
+def _without(clause: Without, site: Site) -> Written:
+    a, b = site.scene.slice(clause.match), site.scene.slice(clause.without)
+    out = site.room.of(len(a))
     return Written(*out, counting.unanswered(a.unit, a.at, b.unit, b.at, int(clause.within), *out))
 
 
-def _trend(clause: Trend, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    found, ratio = scene.slice(clause.match), _ratio(clause)
-    out, entry, rising = room.of(3 * len(found)), scene.log.entry(hypothesis), clause.ratio_at_least is not None
+def _trend(clause: Trend, site: Site) -> Written:
+    found, ratio = site.scene.slice(clause.match), _ratio(clause)
+    out, entry, rising = site.room.of(3 * len(found)), site.entry, clause.ratio_at_least is not None
     terms = (ratio.numerator, ratio.denominator)
     return Written(*out, counting.trending(found.unit, found.at, entry, int(clause.over), clause.at_least_before, *terms, rising, *out))
 
 
-def _age(clause: Age, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    entry = scene.log.entry(hypothesis)
+def _age(clause: Age, site: Site) -> Written:
+    entry = site.entry
     entered = np.flatnonzero(entry < FOREVER).astype(np.int32)
     return Written(entered, entry[entered] + int(clause.at_least), np.full(len(entered), FOREVER), len(entered))
 
 
-def _cohort(clause: Cohort, hypothesis: Hypothesis, scene: Scene, buffers: Buffers, room: Room) -> Written:
-    members = np.flatnonzero(scene.log.cohorts[clause.cohort]).astype(np.int32)
+def _cohort(clause: Cohort, site: Site) -> Written:
+    members = np.flatnonzero(site.scene.log.cohorts[clause.cohort]).astype(np.int32)
     return Written(members, np.full(len(members), ALWAYS), np.full(len(members), FOREVER), len(members))
 
 
-Writer = Callable[[Any, Hypothesis, Scene, Buffers, Room], Written]
+Writer = Callable[[Any, Site], Written]
 
 WRITERS: dict[type, Writer] = {
     Did: _did,
@@ -163,11 +205,18 @@ WRITERS: dict[type, Writer] = {
 }
 
 
-def _nth(found: Slice, n: int, entry: Ints) -> tuple[Any, Any, int]:
+def _nth(found: Slice, n: int, entry: Ints) -> tuple[Codes, Ints, int]:
     """Exactly as long as needed: the list stays for the whole batch."""
-    unit, at = np.empty(len(found), np.int32), np.empty(len(found), np.int64)
-    count = counting.nth_since_entry(found.unit, found.at, entry, FOREVER, UNBOUNDED, n, unit, at)
+    starts, stops = found.runs(n)
+    unit, at = np.empty(len(starts) + 1, np.int32), np.empty(len(starts) + 1, np.int64)
+    count = counting.nth_since_entry(found.unit, found.at, starts, stops, entry, n, unit, at)
     return unit[:count].copy(), at[:count].copy(), count
+
+
+def _days(found: Slice, since: Ints) -> tuple[Slice, Ints]:
+    unit, first, last = np.empty(len(found), np.int32), np.empty(len(found), np.int64), np.empty(len(found), np.int64)
+    count = distinct.by_day(found.unit, found.at, since, unit, first, last)
+    return Slice(unit[:count].copy(), first[:count].copy()), last[:count].copy()
 
 
 def _codes(clause: Did, found: Slice, log: Prepared) -> tuple[Ints, int]:

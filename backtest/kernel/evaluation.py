@@ -14,7 +14,7 @@ from backtest.fires import Fires
 from backtest.intervals import Codes, Flags, Ints
 from backtest.kernel import firing, overlaps
 from backtest.kernel.buffers import Buffers, Written
-from backtest.kernel.clauses import Scene, write
+from backtest.kernel.clauses import Scene, Site, write
 from backtest.kernel.grids import Shared, shared_parts
 from backtest.kernel.keys import Key, clause_key, match_key
 from backtest.kernel.prepared import Prepared
@@ -118,7 +118,7 @@ class _Held:
 
 
 def _held(hypothesis: Hypothesis, scene: Scene, buffers: Buffers) -> _Held:
-    parts = [write(clause, hypothesis, scene, buffers, room) for clause, room in zip(hypothesis.clauses, buffers.rooms, strict=False)]
+    parts = [write(clause, Site(hypothesis, scene, buffers, room)) for clause, room in zip(hypothesis.clauses, buffers.rooms, strict=False)]
     whole = parts[0]
     for room, part in zip(buffers.rooms[3:], parts[1:], strict=False):
         out = room.of(whole.count + part.count)
@@ -146,13 +146,15 @@ def _result(hypothesis: Hypothesis, held: _Held, scene: Scene, buffers: Buffers)
     entry, outcome, end, counts = log.entry(hypothesis), log.outcome(hypothesis), log.window.end, buffers.counts
     some = held.firing
     bounds = (entry, shared.s0, end, shared.entered_from)
-    unit, at, _ = buffers.fires.of(some.count)
+    unit, at, _ = buffers.fires.of(some.count + 1)
     count = firing.first_fires(some.unit, some.start, some.stop, some.count, *bounds, unit, at)
     ask_after = hypothesis.longest_first if hypothesis.anchored else -1
     firing.count_fires(unit, at, count, entry, outcome, horizon, end, ask_after, counts)
     whole = held.whole
     for grid in shared.grids:
-        firing.grid_hits(whole.unit, whole.start, whole.stop, whole.count, outcome, grid.asked, grid.s0, horizon, grid.instants, counts)
+        by = grid.steps
+        rule = (by.s0, by.step, by.count, by.shift, by.table)
+        firing.grid_hits(whole.unit, whole.start, whole.stop, whole.count, outcome, grid.asked, *rule, counts)
     excluded, pending, sample, hits, recall_hits, asked, asked_hits = counts[:7].tolist()
     return Result(
         hypothesis=hypothesis,

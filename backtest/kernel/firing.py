@@ -6,6 +6,7 @@ from numba import njit
 
 from backtest.intervals import Codes, Ints
 from backtest.kernel.ends import FOREVER
+from backtest.kernel.steps import before, ones
 
 EXCLUDED, PENDING, SAMPLE, HITS, RECALL_HITS, ASKED, ASKED_HITS = range(7)
 """Places in the counts that `count_fires` fills."""
@@ -16,17 +17,18 @@ def first_fires(
     unit: Codes, start: Ints, stop: Ints, count: int, entry: Ints, s0: int, end: int, entered_from: int, out_unit: Codes, out_at: Ints
 ) -> int:
     """Each unit's first interval that begins in `[s0, end)`, after being cut to entry; only units with entry >= `entered_from`."""
-    written, done = 0, -1
+    candidates = 0
     for index in range(count):
-        who = unit[index]
-        if who == done:
-            continue
-        since = entry[who]
+        since = entry[unit[index]]
         when = max(start[index], since)
-        if s0 <= when < end and when < stop[index] and since >= entered_from:
-            done = who
-            out_unit[written], out_at[written] = who, when
-            written += 1
+        out_unit[candidates], out_at[candidates] = unit[index], when
+        candidates += (s0 <= when) & (when < end) & (when < stop[index]) & (since >= entered_from)
+    written, before_it = 0, -1
+    for index in range(candidates):
+        who = out_unit[index]
+        out_unit[written], out_at[written] = who, out_at[index]
+        written += who != before_it
+        before_it = who
     return written
 
 
@@ -112,32 +114,32 @@ def sample_ages(
 
 @njit(cache=True, nogil=True)
 def grid_hits(
-    unit: Codes, start: Ints, stop: Ints, count: int, outcome: Ints, asked: Ints, s0: int, horizon: int, instants: int, counts: Ints
+    unit: Codes,
+    start: Ints,
+    stop: Ints,
+    intervals: int,
+    outcome: Ints,
+    asked: Ints,
+    s0: int,
+    step: int,
+    count: int,
+    shift: int,
+    table: Ints,
+    counts: Ints,
 ) -> None:
     """Adds the fired cells of design G to `counts[ASKED]` and `counts[ASKED_HITS]`.
 
-    Bit j of `asked[unit]` tells whether the unit is asked at s0 + j horizon, for `instants` (at most 62) values of j. Intervals of a unit are
-    disjoint, so no instant is counted twice. An outcome lies within the horizon of exactly one instant.
+    Bit j of `asked[unit]` tells whether the unit is asked at grid instant j. Intervals of a unit are disjoint, so no instant is counted twice. An
+    outcome lies within the horizon (one step) of exactly one instant, the last one before it.
     """
-    rows, hits = 0, 0
-    for index in range(count):
-        bits = asked[unit[index]]
-        if bits == 0 or stop[index] <= s0:
-            continue
-        low = 0 if start[index] <= s0 else (start[index] - s0 + horizon - 1) // horizon
-        high = instants if stop[index] == FOREVER else min(instants, (stop[index] - s0 + horizon - 1) // horizon)
-        if low >= high:
-            continue
-        bits &= (1 << high) - (1 << low)
-        if bits == 0:
-            continue
+    rows, hits, beyond = 0, 0, s0 + count * step
+    for index in range(intervals):
+        low = before(start[index], s0, step, count, shift, table)
+        high = before(stop[index], s0, step, count, shift, table)
+        bits = asked[unit[index]] & ((1 << high) - (1 << low))
+        rows += ones(bits)
         reached = outcome[unit[index]]
-        if s0 < reached < FOREVER:
-            within = (reached - s0 - 1) // horizon
-            if within < instants and (bits >> within) & 1:
-                hits += 1
-        while bits:
-            rows += 1
-            bits &= bits - 1
+        if s0 < reached <= beyond:
+            hits += (bits >> (before(reached, s0, step, count, shift, table) - 1)) & 1
     counts[ASKED] += rows
     counts[ASKED_HITS] += hits

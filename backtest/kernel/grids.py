@@ -12,16 +12,16 @@ from backtest.kernel.clauses import Scene
 from backtest.kernel.ends import ALWAYS
 from backtest.kernel.keys import Key, match_key
 from backtest.kernel.prepared import outcome_name
+from backtest.kernel.steps import WORD, Steps, steps
 from backtest.language import Hypothesis
 from backtest.tally import ACTIVE_WITHIN
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A stretch of at most 62 grid instants `s0 + j horizon`: bit j of `asked[unit]` tells whether a unit is asked there."""
+    """A stretch of grid instants: bit j of `asked[unit]` tells whether a unit is asked at the j-th."""
 
-    s0: int
-    instants: int
+    steps: Steps
     asked: Ints
 
 
@@ -54,20 +54,20 @@ def _make(hypothesis: Hypothesis, scene: Scene, s0: int, entered_from: int, ask_
         return Shared(s0, entered_from, rows, converting, (), converters)
     instants = max(0, (end - horizon - s0) // horizon + 1)
     grids, rows, converting = [], 0, 0
-    for first in range(0, instants, populations.WORD):
-        begin, count = s0 + first * horizon, min(populations.WORD, instants - first)
-        asked = np.empty(len(entry), np.int64)
-        active = _active(scene, begin, horizon, count)
-        more_rows, more_converting = populations.mark_asked(active, entry, outcome, entered_from, begin, horizon, count, asked)
-        grids.append(Grid(begin, count, asked))
+    for first in range(0, instants, WORD):
+        these = steps(s0 + first * horizon, horizon, min(WORD, instants - first))
+        asked, rule = np.empty(len(entry), np.int64), (these.s0, these.step, these.count, these.shift, these.table)
+        more_rows, more_converting = populations.mark_asked(_active(scene, these), entry, outcome, entered_from, *rule, asked)
+        grids.append(Grid(these, asked))
         rows, converting = rows + more_rows, converting + more_converting
     return Shared(s0, entered_from, rows, converting, tuple(grids), converters)
 
 
-def _active(scene: Scene, s0: int, step: int, instants: int) -> Ints:
+def _active(scene: Scene, these: Steps) -> Ints:
     def make() -> Ints:
         active, here = np.zeros(len(scene.log.units), np.int64), scene.log.presence
-        populations.mark_active(here.unit, here.first, here.last, ACTIVE_WITHIN, s0, step, instants, active)
+        rule = (these.s0, these.step, these.count, these.shift, these.table)
+        populations.mark_active(here.unit, here.first, here.last, ACTIVE_WITHIN, *rule, active)
         return active
 
-    return scene.shared(("active", s0, step, instants), make)
+    return scene.shared(("active", these.s0, these.step, these.count), make)

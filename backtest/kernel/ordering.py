@@ -11,11 +11,32 @@ NONE = -FOREVER
 
 
 @njit(cache=True, nogil=True)
+def shared_runs(a_unit: Codes, a_starts: Codes, b_unit: Codes, b_starts: Codes, place: Codes, out_a: Codes, out_b: Codes) -> int:
+    """Runs of both slices that are of one unit. `place` is scratch with a place per unit, all -1; a unit's run is looked up there."""
+    for run in range(len(b_starts)):
+        place[b_unit[b_starts[run]]] = run
+    written = 0
+    for run in range(len(a_starts)):
+        other = place[a_unit[a_starts[run]]]
+        out_a[written], out_b[written] = run, other
+        written += other >= 0
+    for run in range(len(b_starts)):
+        place[b_unit[b_starts[run]]] = -1
+    return written
+
+
+@njit(cache=True, nogil=True)
 def first_pair(
-    a_unit: Codes,
     a_at: Ints,
+    a_starts: Codes,
+    a_stops: Codes,
     b_unit: Codes,
     b_at: Ints,
+    b_starts: Codes,
+    b_stops: Codes,
+    pairs_a: Codes,
+    pairs_b: Codes,
+    pairs: int,
     entry: Ints,
     length: int,
     ends: Ints,
@@ -28,60 +49,64 @@ def first_pair(
 
     The latest A before a B decides: if that one is too far back, or before entry, so are all others.
     """
-    written, a, count_a = 0, 0, len(a_unit)
-    before, done = -1, False
-    low, high, latest = FOREVER, FOREVER, NONE
-    bounded = len(ends) > 0
-    for b in range(len(b_unit)):
-        who = b_unit[b]
-        if who != before:
-            before, done, latest = who, False, NONE
-            low = entry[who]
-            high = ends[who] if bounded else low + length
-            while a < count_a and a_unit[a] < who:
+    written, bounded = 0, len(ends) > 0
+    for pair in range(pairs):
+        a, a_stop = a_starts[pairs_a[pair]], a_stops[pairs_a[pair]]
+        first = b_starts[pairs_b[pair]]
+        who = b_unit[first]
+        low = entry[who]
+        high = ends[who] if bounded else low + length
+        if low == FOREVER:
+            continue
+        latest = NONE
+        for b in range(first, b_stops[pairs_b[pair]]):
+            when = b_at[b]
+            if when >= high:
+                break
+            while a < a_stop and a_at[a] < when:
+                latest = a_at[a]
                 a += 1
-        if done:
-            continue
-        when = b_at[b]
-        if when < low:
-            continue
-        if when >= high:
-            done = True
-            continue
-        while a < count_a and a_unit[a] == who and a_at[a] < when:
-            latest = a_at[a]
-            a += 1
-        if latest >= low and when - latest <= within:
-            done = True
-            out_unit[written], out_start[written], out_stop[written] = who, when, FOREVER
-            written += 1
+            if latest >= low and when - latest <= within:
+                out_unit[written], out_start[written], out_stop[written] = who, when, FOREVER
+                written += 1
+                break
     return written
 
 
 @njit(cache=True, nogil=True)
 def pairs_lately(
-    a_unit: Codes, a_at: Ints, b_unit: Codes, b_at: Ints, last: int, within: int, out_unit: Codes, out_start: Ints, out_stop: Ints
+    a_at: Ints,
+    a_starts: Codes,
+    a_stops: Codes,
+    b_unit: Codes,
+    b_at: Ints,
+    b_starts: Codes,
+    b_stops: Codes,
+    pairs_a: Codes,
+    pairs_b: Codes,
+    pairs: int,
+    last: int,
+    within: int,
+    out_unit: Codes,
+    out_start: Ints,
+    out_stop: Ints,
 ) -> int:
     """Some A and a later B, at most `within` apart, both in `(t - last, t]`: from B until the latest A before it is `last` old; the union."""
-    written, a, count_a = 0, 0, len(a_unit)
-    before, latest = -1, NONE
-    open_unit, open_stop = -1, NONE
-    for b in range(len(b_unit)):
-        who, when = b_unit[b], b_at[b]
-        if who != before:
-            before, latest = who, NONE
-            while a < count_a and a_unit[a] < who:
+    written = 0
+    for pair in range(pairs):
+        a, a_stop = a_starts[pairs_a[pair]], a_stops[pairs_a[pair]]
+        latest, open_stop = NONE, NONE
+        for b in range(b_starts[pairs_b[pair]], b_stops[pairs_b[pair]]):
+            when = b_at[b]
+            while a < a_stop and a_at[a] < when:
+                latest = a_at[a]
                 a += 1
-        while a < count_a and a_unit[a] == who and a_at[a] < when:
-            latest = a_at[a]
-            a += 1
-        if latest == NONE or when - latest > within or when >= latest + last:
-            continue
-        if who == open_unit and when <= open_stop:
-            out_stop[written - 1] = latest + last
-        else:
-            open_unit = who
-            out_unit[written], out_start[written], out_stop[written] = who, when, latest + last
-            written += 1
-        open_stop = latest + last
+            if (when >= latest + last) | (when - latest > within):
+                continue
+            if when <= open_stop:
+                out_stop[written - 1] = latest + last
+            else:
+                out_unit[written], out_start[written], out_stop[written] = b_unit[b], when, latest + last
+                written += 1
+            open_stop = latest + last
     return written

@@ -5,44 +5,34 @@ from __future__ import annotations
 from numba import njit
 
 from backtest.intervals import Codes, Ints
-from backtest.kernel.ends import FOREVER
-
-WORD = 62
-"""Grid instants per 64-bit word; a longer grid takes several words."""
+from backtest.kernel.steps import before, ones
 
 
 @njit(cache=True, nogil=True)
-def mark_active(unit: Codes, first: Ints, last: Ints, within: int, s0: int, step: int, instants: int, active: Ints) -> None:
-    """Sets bit j of `active[unit]` where the unit has an event in `(s0 + j step - within, s0 + j step]`, from blocks of presence."""
+def mark_active(unit: Codes, first: Ints, last: Ints, within: int, s0: int, step: int, count: int, shift: int, table: Ints, active: Ints) -> None:
+    """Sets bit j of `active[unit]` where the unit has an event in the `within` up to grid instant j, from blocks of presence."""
     for block in range(len(unit)):
-        low = first[block] - s0
-        high = last[block] + within - s0
-        if high <= 0:
-            continue
-        bits, instant = 0, 0
-        for place in range(instants):
-            bits |= (1 << place) * (low <= instant < high)
-            instant += step
-        active[unit[block]] |= bits
+        low = before(first[block], s0, step, count, shift, table)
+        high = before(last[block] + within, s0, step, count, shift, table)
+        active[unit[block]] |= (1 << high) - (1 << low)
 
 
 @njit(cache=True, nogil=True)
-def mark_asked(active: Ints, entry: Ints, outcome: Ints, entered_from: int, s0: int, horizon: int, instants: int, asked: Ints) -> tuple[int, int]:
-    """Keeps of `active` the instants at which a unit has entered and is not yet converted. Returns how many rows that makes, and how many of them
-    convert within the horizon."""
+def mark_asked(
+    active: Ints, entry: Ints, outcome: Ints, entered_from: int, s0: int, step: int, count: int, shift: int, table: Ints, asked: Ints
+) -> tuple[int, int]:
+    """Keeps of `active` the grid instants at which a unit has entered and is not yet converted. Returns how many rows that makes, and how many of
+    them convert within a step."""
     rows, hits = 0, 0
     for who in range(len(active)):
-        bits = 0
-        since, reached = entry[who], outcome[who]
-        if active[who] and entered_from <= since < FOREVER:
-            instant = s0
-            for place in range(instants):
-                if (active[who] >> place) & 1 and since <= instant < reached:
-                    bits |= 1 << place
-                    rows += 1
-                    hits += reached <= instant + horizon
-                instant += horizon
+        low = before(entry[who], s0, step, count, shift, table)
+        high = before(outcome[who], s0, step, count, shift, table)
+        eligible = (entered_from <= entry[who]) & (low < high)
+        bits = active[who] & ((1 << high) - (1 << low)) * eligible
         asked[who] = bits
+        rows += ones(bits)
+        if outcome[who] <= s0 + count * step and bits:
+            hits += (bits >> (high - 1)) & 1
     return rows, hits
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from backtest.events import Column, EventLog, Matches, Path, Presence, first_key, outcome_key
 from backtest.intervals import Flags, Ints
 from backtest.kernel.keys import Key, match_key
-from backtest.kernel.slices import Slice, kept, merged, named
+from backtest.kernel.slices import Slice, by_unit, kept, merged, named
 from backtest.language import Hypothesis
 from backtest.matching import Comparison, EventMatch
 from backtest.truth import first_session
@@ -26,6 +26,9 @@ class Once:
 
     def __init__(self) -> None:
         self._made: dict[Key, Future[Any]] = {}
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._made
 
     def __call__(self, key: Key, make: Callable[[], Made]) -> Made:
         mine: Future[Any] = Future()
@@ -50,17 +53,30 @@ class Prepared(EventLog):
 
     def everything(self) -> Slice:
         """All rows in order of unit and instant."""
-        return self.remembered(("everything",), lambda: merged([named(self, name) for name in self.slices]))
+        return self.remembered(("everything",), lambda: by_unit(Slice(self.unit, self.at), len(self.units)))
 
     def matches(self, match: EventMatch) -> Matches:
         return self.slice(match).matches()
 
     def slice(self, match: EventMatch) -> Slice:
         """As `matches`, without copying where one name is all that is asked for."""
-        if match.any_event:
-            found = self.everything()
-        else:
-            found = merged([named(self, name) for name in dict.fromkeys(match.events) if name in self.slices])
+        if match.any_event and match.where:
+            return self._any_where(match)
+        names = [name for name in dict.fromkeys(match.events) if name in self.slices]
+        return self.everything() if match.any_event else self._where(merged([self.named(name) for name in names]), match)
+
+    def named(self, name: str) -> Slice:
+        return self.remembered(("named", name), lambda: named(self, name))
+
+    def _any_where(self, match: EventMatch) -> Slice:
+        """Rows of any name that compare so. Where all rows are not in order yet, those few that are left are put in order."""
+        if ("everything",) not in self.remembered:
+            return by_unit(self._where(Slice(self.unit, self.at), match), len(self.units))
+        found, first = self.everything(), match.where[0]
+        codes = self.remembered(("in order", first.property), lambda: found.of(self.columns[first.property].codes))
+        return self._where(kept(found, codes, self.answers(first), in_order=True), match.model_copy(update={"where": match.where[1:]}))
+
+    def _where(self, found: Slice, match: EventMatch) -> Slice:
         for comparison in match.where:
             found = kept(found, self.columns[comparison.property].codes, self.answers(comparison))
         return found
@@ -73,7 +89,7 @@ class Prepared(EventLog):
     def carrying(self, path: Path) -> Matches:
         column = self.columns[path]
         present = np.append(np.ones(len(column.values), np.bool_), False)
-        return kept(self.everything(), column.codes, present).matches()
+        return by_unit(kept(Slice(self.unit, self.at), column.codes, present), len(self.units)).matches()
 
     def entry(self, hypothesis: Hypothesis) -> Ints:
         return self.remembered(("entry", match_key(hypothesis.entry)), lambda: compiled_ready(self.firsts[first_key(hypothesis.entry)]))
@@ -100,15 +116,20 @@ def compiled_ready(array: np.ndarray) -> np.ndarray:
 
 def prepare(log: EventLog) -> Prepared:
     """The same log, ready for `evaluate`. Copies only arrays that are strided or read-only."""
-    given = {one.name: getattr(log, one.name) for one in fields(EventLog)}
     here = log.presence
     return Prepared(
-        **given
-        | {
-            "unit": compiled_ready(log.unit),
-            "at": compiled_ready(log.at),
-            "persons": None if log.persons is None else compiled_ready(log.persons),
-            "presence": Presence(compiled_ready(here.unit), compiled_ready(here.first), compiled_ready(here.last)),
-            "columns": {path: Column(compiled_ready(column.codes), column.values) for path, column in log.columns.items()},
-        }
+        window=log.window,
+        units=log.units,
+        names=log.names,
+        slices=log.slices,
+        unit=compiled_ready(log.unit),
+        at=compiled_ready(log.at),
+        presence=Presence(compiled_ready(here.unit), compiled_ready(here.first), compiled_ready(here.last)),
+        firsts=log.firsts,
+        persons=None if log.persons is None else compiled_ready(log.persons),
+        people=log.people,
+        columns={path: Column(compiled_ready(column.codes), column.values) for path, column in log.columns.items()},
+        seeds=log.seeds,
+        cohorts=log.cohorts,
+        types=log.types,
     )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numba import njit
 
 from backtest.events import EventLog, Matches
 from backtest.intervals import Codes, Flags, Ints
+
+FEW = 24
+"""Rows that are sorted faster by insertion."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,13 @@ class Slice:
     at: Ints
     low: int = 0
     rows: Ints | None = None
+    known_runs: dict[int, tuple[Codes, Codes]] = field(default_factory=dict)
+
+    def runs(self, n: int = 1) -> tuple[Codes, Codes]:
+        """Starts and stops of the runs of one unit that have at least n rows. A threshold never looks at shorter ones."""
+        if n not in self.known_runs:
+            self.known_runs[n] = _runs(self.unit) if n <= 1 else _long(*self.runs(), n)
+        return self.known_runs[n]
 
     def __len__(self) -> int:
         return len(self.unit)
@@ -33,7 +43,34 @@ class Slice:
 
 
 @njit(cache=True, nogil=True)
-def take(column: Codes, rows: Ints) -> Codes:
+def _runs(unit: Codes) -> tuple[Codes, Codes]:
+    count = min(1, len(unit))
+    for row in range(1, len(unit)):
+        count += unit[row] != unit[row - 1]
+    starts, stops = np.empty(count + 1, np.int32), np.empty(count + 1, np.int32)
+    starts[0], run = 0, 0
+    for row in range(1, len(unit)):
+        starts[run + 1] = row
+        stops[run] = row
+        run += unit[row] != unit[row - 1]
+    stops[run] = len(unit)
+    return starts[:count], stops[:count]
+
+
+@njit(cache=True, nogil=True)
+def _long(starts: Codes, stops: Codes, n: int) -> tuple[Codes, Codes]:
+    count = 0
+    for run in range(len(starts)):
+        count += stops[run] - starts[run] >= n
+    long_starts, long_stops, written = np.empty(count + 1, np.int32), np.empty(count + 1, np.int32), 0
+    for run in range(len(starts)):
+        long_starts[written], long_stops[written] = starts[run], stops[run]
+        written += stops[run] - starts[run] >= n
+    return long_starts[:count], long_stops[:count]
+
+
+@njit(cache=True, nogil=True)
+def take(column: Codes, rows: Ints | Codes) -> Codes:
     taken = np.empty(len(rows), np.int32)
     for index in range(len(rows)):
         taken[index] = column[rows[index]]
@@ -59,9 +96,11 @@ def _kept(unit: Codes, at: Ints, rows: Ints, low: int, codes: Codes, answers: Fl
 NO_ROWS = np.empty(0, np.int64)
 
 
-def kept(found: Slice, codes: Codes, answers: Flags) -> Slice:
-    """`answers` has one place per code and a last one for -1, the missing value."""
-    unit, at, rows = _kept(found.unit, found.at, NO_ROWS if found.rows is None else found.rows, found.low, found.of(codes), answers)
+def kept(found: Slice, codes: Codes, answers: Flags, *, in_order: bool = False) -> Slice:
+    """`answers` has one place per code and a last one for -1, the missing value. `codes` follow the log's rows, or (`in_order`) the slice's."""
+    unit, at, rows = _kept(
+        found.unit, found.at, NO_ROWS if found.rows is None else found.rows, found.low, codes if in_order else found.of(codes), answers
+    )
     return Slice(unit, at, 0, rows)
 
 
@@ -100,3 +139,42 @@ def _pair(a: Slice, b: Slice) -> Slice:
 def named(log: EventLog, name: str) -> Slice:
     low, high = log.slices[name]
     return Slice(log.unit[low:high], log.at[low:high], low)
+
+
+@njit(cache=True, nogil=True)
+def _by_unit(unit: Codes, at: Ints, rows: Ints, units: int) -> tuple[Codes, Ints, Ints]:
+    """Rows dealt out by unit, then each unit's sorted by instant: few rows by insertion, many by quicksort."""
+    places = np.zeros(units + 1, np.int64)
+    for index in range(len(unit)):
+        places[unit[index] + 1] += 1
+    for who in range(units):
+        places[who + 1] += places[who]
+    ends = places[1:].copy()
+    new_unit, new_at, new_rows = np.empty(len(unit), np.int32), np.empty(len(unit), np.int64), np.empty(len(unit), np.int64)
+    for index in range(len(unit)):
+        place = places[unit[index]]
+        places[unit[index]] += 1
+        new_unit[place], new_at[place], new_rows[place] = unit[index], at[index], rows[index]
+    start = 0
+    for who in range(units):
+        stop = ends[who]
+        if stop - start > FEW:
+            by = np.argsort(new_at[start:stop])
+            new_at[start:stop] = new_at[start:stop][by]
+            new_rows[start:stop] = new_rows[start:stop][by]
+        else:
+            for index in range(start + 1, stop):
+                when, row, place = new_at[index], new_rows[index], index
+                while place > start and new_at[place - 1] > when:
+                    new_at[place], new_rows[place] = new_at[place - 1], new_rows[place - 1]
+                    place -= 1
+                new_at[place], new_rows[place] = when, row
+        start = stop
+    return new_unit, new_at, new_rows
+
+
+def by_unit(found: Slice, units: int) -> Slice:
+    """Rows in any order as a slice, sorted by unit and instant."""
+    rows = found.matches().rows
+    unit, at, rows = _by_unit(found.unit, found.at, rows, units)
+    return Slice(unit, at, 0, rows)

@@ -1,0 +1,158 @@
+"""From event rows in any order to a log, several times faster than sorting by three columns.
+
+Rows are dealt out by ranges of units (one counting pass), unit and instant become one number, and each range is sorted on its own, in the
+processor's cache and on several threads. That is the order of any event; dealing the rows out once more, by name, gives the slices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numba import njit
+
+from backtest.assembly import LONGEST_GAP
+from backtest.events import Column, EventLog, Path, Window, presence_blocks
+from backtest.intervals import Codes, Ints, order
+from backtest.kernel.ends import FOREVER
+from backtest.kernel.prepared import Once, Prepared, prepare
+from backtest.kernel.slices import Slice, take
+from backtest.matching import EventMatch
+from backtest.values import PropertyTypes
+
+BITS = 63
+
+
+RANGES = 256
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Rows in order of (name, unit, instant): `starts[code]` is the first of a name, `rows` are their places in the input.
+
+    `everything` has the same rows in order of (unit, instant); its `rows` are places in the arrays here."""
+
+    starts: Ints
+    rows: Codes
+    unit: Codes
+    at: Ints
+    everything: Slice
+
+
+def lay_out(unit: Codes, name: Codes, at: Ints, *, units: int, names: int, pool: Executor) -> Layout:
+    """`name[i]` < `names`, `unit[i]` < `units`; fewer than 2^31 rows. Rows that tie in all three come in any order, which no number depends on."""
+    rows, sorted_unit, sorted_at = _by_unit_and_instant(unit, at, units, pool)
+    starts = np.concatenate(([0], np.cumsum(np.bincount(name, minlength=names))))
+    places, dealt_rows = np.empty(len(at), np.int64), np.empty(len(at), np.int32)
+    dealt_unit, dealt_at = np.empty(len(at), np.int32), np.empty(len(at), np.int64)
+    _deal_by_name(name, rows, sorted_unit, sorted_at, starts.copy(), places, dealt_rows, dealt_unit, dealt_at)
+    return Layout(starts, dealt_rows, dealt_unit, dealt_at, Slice(sorted_unit, sorted_at, 0, places))
+
+
+def _by_unit_and_instant(unit: Codes, at: Ints, units: int, pool: Executor) -> tuple[Codes, Codes, Ints]:
+    low = int(at.min()) if len(at) else 0
+    bits = (int(at.max()) - low).bit_length() if len(at) else 0
+    if units.bit_length() + bits > BITS:
+        by = order(unit, at)
+        return by.astype(np.int32), unit[by], at[by]
+    shift = max(0, units.bit_length() - RANGES.bit_length() + 1)
+    starts = np.concatenate(([0], np.cumsum(np.bincount(unit >> shift, minlength=1))))
+    keys, rows, sorted_unit = np.empty(len(at), np.int64), np.empty(len(at), np.int32), np.empty(len(at), np.int32)
+    _deal_by_range(unit, at, low, bits, shift, starts.copy(), keys, rows)
+
+    def finish(number: int) -> None:
+        here = slice(starts[number], starts[number + 1])
+        by = np.argsort(keys[here])
+        keys[here], rows[here] = keys[here][by], rows[here][by]
+        _unpack(keys[here], low, bits, sorted_unit[here])
+
+    list(pool.map(finish, range(len(starts) - 1)))
+    return rows, sorted_unit, keys
+
+
+@njit(cache=True, nogil=True)
+def _deal_by_range(unit: Codes, at: Ints, low: int, bits: int, shift: int, places: Ints, keys: Ints, rows: Codes) -> None:
+    for row in range(len(unit)):
+        place = places[unit[row] >> shift]
+        places[unit[row] >> shift] += 1
+        keys[place] = (np.int64(unit[row]) << bits) | (at[row] - low)
+        rows[place] = row
+
+
+@njit(cache=True, nogil=True)
+def _unpack(keys: Ints, low: int, bits: int, unit: Codes) -> None:
+    """The keys become instants in place."""
+    mask = (1 << bits) - 1
+    for row in range(len(keys)):
+        unit[row] = keys[row] >> bits
+        keys[row] = (keys[row] & mask) + low
+
+
+@njit(cache=True, nogil=True)
+def _deal_by_name(
+    name: Codes, rows: Codes, unit: Codes, at: Ints, next_place: Ints, places: Ints, out_rows: Codes, out_unit: Codes, out_at: Ints
+) -> None:
+    for index in range(len(rows)):
+        code = name[rows[index]]
+        place = next_place[code]
+        next_place[code] = place + 1
+        places[index] = place
+        out_rows[place], out_unit[place], out_at[place] = rows[index], unit[index], at[index]
+
+
+def sorted_log(
+    *,
+    window: Window,
+    units: Sequence[str],
+    names: Sequence[str],
+    unit: Codes,
+    name: Codes,
+    at: Ints,
+    persons: Codes | None = None,
+    columns: Mapping[Path, Column] | None = None,
+    types: PropertyTypes | None = None,
+    firsts: Mapping[str, EventMatch | None],
+    threads: int = 2,
+) -> Prepared:
+    """A log whose rows are all that is visible, so that presence and first-ever instants (by key, of `None`: any event) are in them."""
+    with ThreadPoolExecutor(threads) as pool:
+        laid = lay_out(unit, name, at, units=len(units), names=len(names), pool=pool)
+        wanted = {path: column.codes for path, column in (columns or {}).items()} | ({} if persons is None else {None: persons})
+        carried = dict(zip(wanted, pool.map(lambda codes: take(codes, laid.rows), wanted.values()), strict=True))
+    slices = {
+        names[code]: (int(laid.starts[code]), int(laid.starts[code + 1])) for code in range(len(names)) if laid.starts[code] < laid.starts[code + 1]
+    }
+    log = EventLog(
+        window=window,
+        units=units,
+        names=names,
+        slices=slices,
+        unit=laid.unit,
+        at=laid.at,
+        presence=presence_blocks(laid.everything.unit, laid.everything.at, LONGEST_GAP),
+        firsts={},
+        persons=carried.get(None),
+        columns={path: Column(carried[path], column.values) for path, column in (columns or {}).items()},
+        types=types or {},
+    )
+    ready = prepare(log)
+    remembered = Once()
+    remembered(("everything",), lambda: laid.everything)
+    return replace(ready, firsts={key: first_instants(ready, match) for key, match in firsts.items()}, remembered=remembered)
+
+
+def first_instants(log: Prepared, match: EventMatch | None) -> Ints:
+    """The earliest match of each unit among the log's rows; `FOREVER` without one."""
+    first = np.full(len(log.units), FOREVER)
+    found = Slice(log.unit, log.at) if match is None else log.slice(match)
+    _earliest(found.unit, found.at, first)
+    return first
+
+
+@njit(cache=True, nogil=True)
+def _earliest(unit: Codes, at: Ints, first: Ints) -> None:
+    for row in range(len(unit)):
+        if at[row] < first[unit[row]]:
+            first[unit[row]] = at[row]
