@@ -6,6 +6,7 @@ confirming part is looked at once, for the few that are proposed. Pure: the log 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -14,12 +15,15 @@ from typing import Any
 import numpy as np
 
 from backtest import Duration, EventLog, Hypothesis, Score, Window, published
+from backtest.fires import fires_of, held
 from backtest.language import Did, DidNot, Outcome, Unit
 from backtest.matching import EventMatch
+from backtest.multiplicity import benjamini_hochberg
 from backtest.refusals import window_faults
-from backtest.score import score_of
+from backtest.score import score, score_of
 from backtest.split import cut_at, earlier, later
-from backtest.tally import Baseline, Tally, baseline, tally
+from backtest.stratified import Strata, log_p_values, strata_of
+from backtest.tally import Baseline, Tally, asked_rows, baseline, tally_of
 from backtest.taxonomy import Taxonomy
 
 Progress = Callable[[int, int, str], None]
@@ -39,6 +43,9 @@ WIDEST = 0.95
 FALSE_FINDS = 0.10
 PSEUDO_FIRES = 20
 """Lift is shrunk by so many imagined fires at the base rate before it ranks: the best of many is otherwise the luckiest (numbers section 5)."""
+
+LEAST_RECALL = 0.05
+"""What precedes fewer of the conversions than this is a curiosity."""
 
 PARTNERS = 24
 ALIKE = 0.8
@@ -81,15 +88,18 @@ class _Candidate:
     counts: Tally
     shared: Baseline
     fired: frozenset[int]
+    strata: Strata
     score: Score = field(init=False)
+    p_value: float = 1.0
+    """Exact within entry weeks; set for a whole batch at once."""
 
     def __post_init__(self) -> None:
         self.score = score_of(self.hypothesis, self.counts, self.shared)
 
     @property
-    def p_value(self) -> float:
-        p = self.score.closed.p_value
-        return 1.0 if p is None else p
+    def lift_low(self) -> float:
+        interval = self.score.closed.lift_interval
+        return 0.0 if interval is None else interval.low
 
     @property
     def shrunken_lift(self) -> float:
@@ -145,16 +155,40 @@ def search(question: Question, singles: Sequence[Hypothesis], log: EventLog, *, 
     if not singles or (cut := cut_at(singles[0], log)) is None:
         return Found((), 0)
     parts = _Parts(log, cut)
-    tried = list(_evaluated(singles, parts, progress, "single conditions"))
+    tried = _tested(_evaluated(singles, parts, progress, "single conditions"))
+    alone = {clause.model_dump_json(): one for one in tried for clause in one.hypothesis.clauses}
     best = sorted(tried, key=lambda one: one.p_value)[:PARTNERS]
     pairs = [question.ask(*first.hypothesis.clauses, *second.hypothesis.clauses) for first, second in combinations(best, 2)]
     pairs = [one for one in pairs if len(one.canonical().clauses) == 2]
-    tried += _evaluated(pairs, parts, progress, "pairs")
+    tried += [pair for pair in _tested(_evaluated(pairs, parts, progress, "pairs")) if _productive(pair, alone)]
     m = len(singles) + len(pairs)
-    quality = _q_values([one.p_value for one in tried], m)
+    quality = benjamini_hochberg(np.array([one.p_value for one in tried]), m).tolist()
     ranked = sorted(zip(tried, quality, strict=True), key=lambda pair: -pair[0].shrunken_lift)
-    kept = _different([(one, q) for one, q in ranked if q <= FALSE_FINDS and one.shrunken_lift > 1 and not one.score.insufficient], most)
+    kept = _different([(one, q) for one, q in ranked if q <= FALSE_FINDS and _worth_showing(one)], most)
     return Found(tuple(_proposal(one, q, parts, m) for one, q in kept), m)
+
+
+def _worth_showing(one: _Candidate) -> bool:
+    """Above the baseline, on enough cases, and before enough conversions to matter to anybody."""
+    recall = one.score.recall
+    return one.shrunken_lift > 1 and not one.score.insufficient and recall is not None and recall >= LEAST_RECALL
+
+
+def _productive(pair: _Candidate, alone: dict[str, _Candidate]) -> bool:
+    """A pair is a find only where it is surely better than each of its parts (Webb 2007)."""
+    parts = [alone[clause.model_dump_json()] for clause in pair.hypothesis.clauses]
+    return all(pair.lift_low > part.lift_low for part in parts)
+
+
+def _tested(candidates: Iterable[_Candidate]) -> list[_Candidate]:
+    """The exact stratified test for a whole batch: one convolution per number of strata."""
+    found = list(candidates)
+    for count in {one.strata.units.shape[-1] for one in found}:
+        batch = [one for one in found if one.strata.units.shape[-1] == count]
+        columns = ([getattr(one.strata, name) for one in batch] for name in ("units", "converters", "fired", "hits"))
+        for one, log_p in zip(batch, log_p_values(Strata(*map(np.stack, columns))).tolist(), strict=True):
+            one.p_value = math.exp(log_p)
+    return found
 
 
 @dataclass
@@ -177,22 +211,14 @@ class _Parts:
 def _evaluated(hypotheses: Sequence[Hypothesis], parts: _Parts, progress: Progress, what: str) -> Iterable[_Candidate]:
     for done, hypothesis in enumerate(hypotheses, 1):
         log, shared = parts.of(hypothesis, confirming=False)
-        counts, fires = tally(hypothesis, log)
+        truth = held(hypothesis, log)
+        fires = fires_of(truth, hypothesis, log)
+        counts = tally_of(hypothesis, log, truth, fires)
         if len(counts.ages) >= FEWEST_UNITS and counts.fires_total <= WIDEST * shared.population:
-            yield _Candidate(hypothesis, counts, shared, frozenset(fires.unit.tolist()))
+            asked = asked_rows(hypothesis, log, truth, fires.firsts())
+            strata = strata_of(asked.stratum, asked.fired, asked.converted, max(asked.strata, 1))
+            yield _Candidate(hypothesis, counts, shared, frozenset(fires.unit.tolist()), strata)
         progress(done, len(hypotheses), what)
-
-
-def _q_values(p_values: Sequence[float], m: int) -> list[float]:
-    """Benjamini and Hochberg 1995, with m everything that was evaluated: what was dropped for lack of support counts as p = 1."""
-    if not p_values:
-        return []
-    p = np.asarray(p_values)
-    order = np.argsort(p)
-    raised = p[order] * m / np.arange(1, len(p) + 1)
-    q = np.empty(len(p))
-    q[order] = np.minimum(1, np.minimum.accumulate(raised[::-1])[::-1])
-    return q.tolist()
 
 
 def _different(ranked: Sequence[tuple[_Candidate, float]], most: int) -> list[tuple[_Candidate, float]]:
@@ -208,9 +234,9 @@ def _different(ranked: Sequence[tuple[_Candidate, float]], most: int) -> list[tu
 
 def _proposal(candidate: _Candidate, q: float, parts: _Parts, m: int) -> Proposal:
     hypothesis = candidate.hypothesis
-    whole = published(score_of(hypothesis, tally(hypothesis, parts.log)[0], baseline(hypothesis, parts.log)), parts.log.window)
-    log, shared = parts.of(hypothesis, confirming=True)
-    confirmed = published(score_of(hypothesis, tally(hypothesis, log)[0], shared), log.window)
-    discovery = published(candidate.score, parts.of(hypothesis, confirming=False)[0].window)
+    window = parts.log.window
+    whole = published(score(hypothesis, parts.log), window)
+    early, late = (parts.of(hypothesis, confirming=confirming)[0] for confirming in (False, True))
+    confirmed, discovery = published(score(hypothesis, late), late.window), published(score(hypothesis, early), early.window)
     told = whole | {"discovery": discovery, "confirmed": confirmed, "q_value": q, "tried": m, "shrunken_lift": candidate.shrunken_lift}
     return Proposal(hypothesis, told, candidate.shrunken_lift)

@@ -6,7 +6,7 @@ In stages, with who does them:
 1. a reader (outside this package) turns the plan into event logs: one per unit kind, or one per hash bucket of its units;
 2. `tally.baseline`: the age tables, once per entry, outcome and horizon;
 3. `fires.held`, `fires.fires_of`: where each hypothesis holds and fires;
-4. `tally.tally`: whole numbers by designs F, L or G, added up over the buckets;
+4. `tally.tally_of`, `detail.detail_of`: whole numbers by designs F, L or G, and what tests and labels rest on, added up over the buckets;
 5. `score.score_of`: ratios and intervals, once;
 6. `report.published`: the fields that page, API, CLI and messages show.
 """
@@ -16,10 +16,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from backtest.detail import Detail, detail_of
 from backtest.events import EventLog, first_key, outcome_key
+from backtest.fires import fires_of, held
 from backtest.language import Hypothesis, Unit
 from backtest.score import Score, score_of
-from backtest.tally import Baseline, Tally, baseline, tally
+from backtest.tally import Baseline, Tally, baseline, tally_of
 
 SharedKey = tuple[Unit, str, str, int]
 
@@ -37,6 +39,7 @@ class Backtest:
     hypotheses: Sequence[Hypothesis]
     keep_fires: bool = False
     tallies: dict[int, Tally] = field(default_factory=dict)
+    details: dict[int, Detail] = field(default_factory=dict)
     baselines: dict[SharedKey, Baseline] = field(default_factory=dict)
     fires: dict[int, list[Fired]] = field(default_factory=dict)
 
@@ -49,8 +52,10 @@ class Backtest:
             if (key := self.key_of(index)) not in fresh:
                 fresh.add(key)
                 self.add_baseline(index, baseline(hypothesis, log))
-            counted, fires = tally(hypothesis, log)
-            self.add_tally(index, counted)
+            truth = held(hypothesis, log)
+            fires = fires_of(truth, hypothesis, log)
+            self.add_tally(index, tally_of(hypothesis, log, truth, fires))
+            self.add_detail(index, detail_of(hypothesis, log, truth, fires))
             if self.keep_fires:
                 who = (log.units[unit_] for unit_ in fires.unit.tolist())
                 self.fires.setdefault(index, []).extend(zip(who, fires.at.tolist(), fires.occurrence.tolist(), strict=True))
@@ -59,6 +64,10 @@ class Backtest:
     def add_tally(self, index: int, more: Tally) -> None:
         """Add counts of further units to a hypothesis, named by its place."""
         self.tallies[index] = self.tallies[index] + more if index in self.tallies else more
+
+    def add_detail(self, index: int, more: Detail) -> None:
+        """Add what further units say about tests, lead times and labels."""
+        self.details[index] = self.details[index] + more if index in self.details else more
 
     def add_baseline(self, index: int, more: Baseline) -> None:
         """Add further units to the baseline that a hypothesis shares with others."""
@@ -72,7 +81,9 @@ class Backtest:
 
     def scores(self) -> list[Score]:
         """In the order of the hypotheses; each of them must have had at least one log."""
-        return [score_of(one, self.tallies[index], self.baselines[self.key_of(index)]) for index, one in enumerate(self.hypotheses)]
+        return [
+            score_of(one, self.tallies[index], self.baselines[self.key_of(index)], self.details[index]) for index, one in enumerate(self.hypotheses)
+        ]
 
 
 def run_backtest(hypotheses: Sequence[Hypothesis], logs: Mapping[Unit, Iterable[EventLog]]) -> list[Score]:

@@ -6,13 +6,18 @@ from __future__ import annotations
 
 import base64
 import zlib
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from backtest.baseline import AgeTable
+from backtest.detail import Detail
 from backtest.engine import Backtest
+from backtest.labels import Order
+from backtest.lead import Actionable
 from backtest.proportions import Closed
+from backtest.stratified import Strata
 from backtest.tally import Baseline, Tally
 
 
@@ -21,6 +26,7 @@ def dump(done: Backtest) -> dict[str, Any]:
     firsts = {done.key_of(index): index for index in reversed(range(len(done.hypotheses)))}
     return {
         "tallies": {str(index): _tally(one) for index, one in done.tallies.items()},
+        "details": {str(index): _detail(one) for index, one in done.details.items()},
         "baselines": {str(firsts[key]): _baseline(one) for key, one in done.baselines.items()},
     }
 
@@ -29,6 +35,8 @@ def add(whole: Backtest, part: dict[str, Any]) -> None:
     """Add a dumped part to a backtest of the same hypotheses."""
     for index, one in part["tallies"].items():
         whole.add_tally(int(index), _as_tally(one))
+    for index, one in part["details"].items():
+        whole.add_detail(int(index), _as_detail(one))
     for index, one in part["baselines"].items():
         whole.add_baseline(int(index), _as_baseline(one))
 
@@ -58,6 +66,28 @@ def _as_tally(told: dict[str, Any]) -> Tally:
         hits=_as_ints(told["hits"]).astype(np.bool_),
         leads=_as_ints(told["leads"]),
         fired=_as_table(told["fired"]),
+    )
+
+
+def _detail(one: Detail) -> dict[str, Any]:
+    strata, later = one.strata, one.actionable
+    return {
+        "strata": [_ints(part) for part in (strata.units, strata.converters, strata.fired, strata.hits)],
+        "patterns": _ints(one.patterns.ravel()),
+        "times": _ints(one.times),
+        "actionable": [later.too_late, later.pending, _ints(later.ages), _ints(later.hits)],
+        "order": asdict(one.order),
+    }
+
+
+def _as_detail(told: dict[str, Any]) -> Detail:
+    too_late, pending, ages, hits = told["actionable"]
+    return Detail(
+        strata=Strata(*map(_as_ints, told["strata"])),
+        patterns=_as_ints(told["patterns"]).reshape(-1, 4),
+        times=_as_ints(told["times"]),
+        actionable=Actionable(too_late, pending, _as_ints(ages), _as_ints(hits).astype(np.bool_)),
+        order=Order(**told["order"]),
     )
 
 

@@ -7,29 +7,27 @@ They stand side by side: a high F lift with an L or G lift near 1 is a "just bef
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from backtest.baseline import Expected, expected, supported
-from backtest.durations import DAY, HOUR
+from backtest.bootstrap import lift_of_fires, lift_of_patterns
+from backtest.detail import Detail, detail_of, implied, names_outcome
+from backtest.durations import HOUR
 from backtest.events import EventLog
+from backtest.fires import fires_of, held
+from backtest.intervals import Flags
+from backtest.labels import Evidence, Label, labels
 from backtest.language import Hypothesis
+from backtest.lead import LeadTimes, lead_times
 from backtest.proportions import Closed, Interval, ratio_interval, wilson
-from backtest.tally import Baseline, Design, Tally, baseline, tally
+from backtest.score_intervals import lift_score
+from backtest.stratified import Floats
+from backtest.tally import Baseline, Design, Tally, baseline, tally_of
 
 MINIMUM_FIRES, MINIMUM_HITS, MINIMUM_CONVERTERS = 20, 5, 30
 """Below these nothing is concluded (numbers section 9)."""
-
-
-@dataclass(frozen=True)
-class Lead:
-    """Hours from fire to outcome over the true positives."""
-
-    median_hours: float
-    tenth_hours: float
-    share_within_1h: float
-    share_within_24h: float
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,13 @@ class Score:
     expected_live7d: Expected
     expected_not_yet_fired: Expected
     closed: Closed
-    lead: Lead | None
+    lead: LeadTimes | None
+    expected_each: Floats = field(compare=False)
+    """B(age) of every supported fire, in ascending order of (hit, B)."""
+    hits_each: Flags = field(compare=False)
+    detail: Detail | None = field(compare=False)
+    actionable_expected: Expected | None
+    labels: tuple[Label, ...]
 
     @property
     def precision(self) -> float | None:
@@ -98,15 +102,39 @@ class Score:
         )
         return tuple(Insufficient(what, needs, has) for what, needs, has in gates if has < needs)
 
+    @property
+    def p_stratified(self) -> float | None:
+        """Exact within entry weeks (G: grid instants): the normative p (numbers section 3)."""
+        return None if self.detail is None else self.detail.strata.p_value
+
+    @property
+    def lift_score_interval(self) -> Interval | None:
+        """Miettinen and Nurminen's, where a cell of the closed table is empty and Katz's does not exist."""
+        return lift_score(self.closed) if self.closed.lift is not None and self.closed.lift_interval is None else None
+
+    def lift_bootstrap(self, seed: int) -> Interval | None:
+        """Of the F lift, by resampling fires."""
+        return lift_of_fires(self.hits_each, self.expected_each, np.random.default_rng(seed))
+
+    def closed_bootstrap(self, seed: int) -> Interval | None:
+        """Of the closed lift, by resampling units with all their rows."""
+        return None if self.detail is None else lift_of_patterns(self.detail.patterns, self.detail.times, np.random.default_rng(seed))
+
 
 def score(hypothesis: Hypothesis, log: EventLog) -> Score:
-    """Numbers sections 0 to 2 and the counting rules of 1.9, for one hypothesis on one whole log."""
-    return score_of(hypothesis, tally(hypothesis, log)[0], baseline(hypothesis, log))
+    """Numbers sections 0 to 3 and 6 and 7 and the counting rules of 1.9, for one hypothesis on one whole log."""
+    truth = held(hypothesis, log)
+    fires = fires_of(truth, hypothesis, log)
+    counts, more = tally_of(hypothesis, log, truth, fires), detail_of(hypothesis, log, truth, fires)
+    return score_of(hypothesis, counts, baseline(hypothesis, log), more)
 
 
-def score_of(hypothesis: Hypothesis, counts: Tally, shared: Baseline) -> Score:
-    """Ratios from a tally and a baseline over the same units, all of them."""
+def score_of(hypothesis: Hypothesis, counts: Tally, shared: Baseline, detail: Detail | None = None) -> Score:
+    """Ratios from a tally, a baseline and (unless it is only for screening) the detail of the same units, all of them."""
     enough = supported(shared.everyone, counts.ages)
+    told = expected(shared.everyone, counts.ages, counts.hits, enough)
+    hits_each, expected_each = _each(shared, counts, enough)
+    later = detail.actionable.expected(shared.everyone) if detail else None
     return Score(
         design=Design.landmark if hypothesis.anchored else Design.grid,
         population=shared.population,
@@ -118,20 +146,36 @@ def score_of(hypothesis: Hypothesis, counts: Tally, shared: Baseline) -> Score:
         unsupported=int((~enough).sum()),
         recall_converters=counts.recall_converters,
         recall_hits=counts.recall_hits,
-        expected=expected(shared.everyone, counts.ages, counts.hits, enough),
+        expected=told,
         expected_live7d=expected(shared.awake, counts.ages, counts.hits, enough),
         expected_not_yet_fired=expected(shared.everyone, counts.ages, counts.hits, enough, without=counts.fired),
         closed=counts.closed,
-        lead=_lead(np.sort(counts.leads)),
+        lead=lead_times(counts.leads),
+        hits_each=hits_each,
+        expected_each=expected_each,
+        detail=detail,
+        actionable_expected=later,
+        labels=() if detail is None else tuple(labels(_evidence(hypothesis, counts, told.lift, shared, detail))),
     )
 
 
-def _lead(leads: np.ndarray) -> Lead | None:
-    if not len(leads):
-        return None
-    return Lead(
-        median_hours=float(np.median(leads)) / HOUR,
-        tenth_hours=float(np.quantile(leads, 0.1)) / HOUR,
-        share_within_1h=float(np.mean(leads <= HOUR)),
-        share_within_24h=float(np.mean(leads <= DAY)),
+def _each(shared: Baseline, counts: Tally, enough: Flags) -> tuple[Flags, Floats]:
+    ages, hits = counts.ages[enough], counts.hits[enough]
+    chance = shared.everyone.converting(ages) / np.maximum(shared.everyone.at_risk(ages), 1)
+    by = np.lexsort((chance, hits))
+    return hits[by], chance[by]
+
+
+def _evidence(hypothesis: Hypothesis, counts: Tally, lift: float | None, shared: Baseline, detail: Detail) -> Evidence:
+    return Evidence(
+        fires_total=counts.fires_total,
+        excluded_converted=counts.excluded_converted,
+        true_positives=int(counts.hits.sum()),
+        leads_within_1h=int((counts.leads <= HOUR).sum()),
+        lift=lift,
+        closed=counts.closed,
+        delayed_lift=detail.actionable.lift_interval(shared.everyone),
+        order=detail.order,
+        names_outcome=names_outcome(hypothesis),
+        implied=implied(hypothesis),
     )

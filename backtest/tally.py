@@ -15,7 +15,7 @@ from backtest.baseline import AgeTable, AtRisk, ages_after_fire, at_risk, awake_
 from backtest.durations import DAY
 from backtest.events import EventLog
 from backtest.fires import Fires, Held, fires_of, held, start_of_scoring
-from backtest.intervals import FOREVER, Flags, Ints
+from backtest.intervals import FOREVER, Codes, Flags, Ints
 from backtest.language import Hypothesis
 from backtest.proportions import Closed
 
@@ -88,6 +88,11 @@ def tally(hypothesis: Hypothesis, log: EventLog) -> tuple[Tally, Fires]:
     """Counts by numbers 1.9 rules 2 to 7, and all fires (also repeated ones, which no count includes)."""
     truth = held(hypothesis, log)
     fires = fires_of(truth, hypothesis, log)
+    return tally_of(hypothesis, log, truth, fires), fires
+
+
+def tally_of(hypothesis: Hypothesis, log: EventLog, truth: Held, fires: Fires) -> Tally:
+    """The counts of fires that are known already."""
     firsts = fires.firsts()
     entry, outcome, horizon = log.entry(hypothesis), log.outcome(hypothesis), int(hypothesis.horizon)
     at, reached = firsts.at, outcome[firsts.unit]
@@ -95,51 +100,75 @@ def tally(hypothesis: Hypothesis, log: EventLog) -> tuple[Tally, Fires]:
     pending = ~converted & (at + horizon > log.window.end)
     counted = ~converted & ~pending
     hit = counted & (reached <= at + horizon)
-    converters = _recall_converters(hypothesis, log)
+    converters = recall_converters(hypothesis, log)
     return Tally(
         fires_total=len(firsts),
         excluded_converted=int(converted.sum()),
         pending=int(pending.sum()),
         recall_converters=int(converters.sum()),
         recall_hits=int((converters[firsts.unit] & (reached > at) & (reached <= at + horizon)).sum()),
-        closed=landmark(hypothesis, log, firsts) if hypothesis.anchored else grid(hypothesis, log, truth),
+        closed=closed_of(asked_rows(hypothesis, log, truth, firsts)),
         ages=(at - entry[firsts.unit])[counted],
         hits=hit[counted],
         leads=(reached - at)[hit],
         fired=risk_of(hypothesis, log).narrowed(ages_after_fire(entry, firsts.unit, at)).table(),
-    ), fires
+    )
 
 
-def _recall_converters(hypothesis: Hypothesis, log: EventLog) -> Flags:
+def recall_converters(hypothesis: Hypothesis, log: EventLog) -> Flags:
+    """Units whose conversion the hypothesis could have preceded."""
     entry, outcome, s0 = log.entry(hypothesis), log.outcome(hypothesis), start_of_scoring(hypothesis, log)
     counted = (outcome >= s0) & (outcome < log.window.end) & (outcome > entry)
     return counted & (entry >= s0) if hypothesis.counts_entrants_only else counted
 
 
-def landmark(hypothesis: Hypothesis, log: EventLog, firsts: Fires) -> Closed:
-    """Design L: everybody is asked once, at entry + k, with k the longest first span; forbidden is asking from entry (immortal time)."""
+@dataclass(frozen=True)
+class Asked:
+    """The rows of a closed design: whom it asks, in which stratum (L: entry week; G: grid instant), and the answers. One array element per row."""
+
+    unit: Codes
+    stratum: Codes
+    strata: int
+    fired: Flags
+    converted: Flags
+
+
+def asked_rows(hypothesis: Hypothesis, log: EventLog, truth: Held, firsts: Fires) -> Asked:
+    """Design L for anchored hypotheses, G for rolling ones."""
+    return _landmark(hypothesis, log, firsts) if hypothesis.anchored else _grid(hypothesis, log, truth)
+
+
+def _landmark(hypothesis: Hypothesis, log: EventLog, firsts: Fires) -> Asked:
+    """Everybody is asked once, at entry + k, with k the longest first span; forbidden is asking from entry (immortal time)."""
     entry, outcome, horizon = log.entry(hypothesis), log.outcome(hypothesis), int(hypothesis.horizon)
     asked = entry + hypothesis.longest_first
     entrants = (entry >= start_of_scoring(hypothesis, log)) & (entry < log.window.end)
-    population = entrants & (asked + horizon <= log.window.end) & (outcome > asked)
+    unit = np.flatnonzero(entrants & (asked + horizon <= log.window.end) & (outcome > asked)).astype(np.int32)
     fired = np.zeros(len(entry), np.bool_)
     fired[firsts.unit[firsts.at <= asked[firsts.unit]]] = True
-    return _closed(fired[population], (outcome <= asked + horizon)[population])
+    week = ((entry[unit] - log.window.start) // (7 * DAY)).astype(np.int32)  # counted from the window's start: whole-day shifts change nothing
+    weeks = -(-(log.window.end - log.window.start) // (7 * DAY))
+    return Asked(unit, week, weeks, fired[unit], (outcome <= asked + horizon)[unit])
 
 
-def grid(hypothesis: Hypothesis, log: EventLog, truth: Held) -> Closed:
-    """Design G: every unit is asked at S0, S0 + H, S0 + 2H, … as long as a whole horizon follows; each conversion is counted once."""
+def _grid(hypothesis: Hypothesis, log: EventLog, truth: Held) -> Asked:
+    """Every unit is asked at S0, S0 + H, S0 + 2H, … as long as a whole horizon follows; each conversion is counted once."""
     entry, outcome, horizon = log.entry(hypothesis), log.outcome(hypothesis), int(hypothesis.horizon)
     s0 = start_of_scoring(hypothesis, log)
     eligible = entry >= s0 if hypothesis.counts_entrants_only else np.ones(len(entry), np.bool_)
-    table = Closed(0, 0, 0, 0)
-    for asked in range(s0, log.window.end - horizon + 1, horizon):
-        population = eligible & (entry <= asked) & (outcome > asked) & _active(log, asked)
+    units, strata, fires, conversions = [], [], [], []
+    for place, asked in enumerate(range(s0, log.window.end - horizon + 1, horizon)):
+        unit = np.flatnonzero(eligible & (entry <= asked) & (outcome > asked) & _active(log, asked)).astype(np.int32)
         inside = (truth.intervals.start <= asked) & (asked < truth.intervals.stop)
         fired = np.zeros(len(entry), np.bool_)
         fired[truth.intervals.unit[inside]] = True
-        table += _closed(fired[population], (outcome <= asked + horizon)[population])
-    return table
+        units.append(unit)
+        strata.append(np.full(len(unit), place, np.int32))
+        fires.append(fired[unit])
+        conversions.append((outcome <= asked + horizon)[unit])
+    if not units:
+        return Asked(np.empty(0, np.int32), np.empty(0, np.int32), 0, np.empty(0, np.bool_), np.empty(0, np.bool_))
+    return Asked(np.concatenate(units), np.concatenate(strata), len(units), np.concatenate(fires), np.concatenate(conversions))
 
 
 def _active(log: EventLog, asked: int) -> Flags:
@@ -151,6 +180,7 @@ def _active(log: EventLog, asked: int) -> Flags:
     return active
 
 
-def _closed(fired: Flags, converted: Flags) -> Closed:
-    tp, n, k = int((fired & converted).sum()), int(fired.sum()), int(converted.sum())
-    return Closed(tp, n - tp, k - tp, len(fired) - n - k + tp)
+def closed_of(asked: Asked) -> Closed:
+    """The two by two table of the rows."""
+    tp, n, k = int((asked.fired & asked.converted).sum()), int(asked.fired.sum()), int(asked.converted.sum())
+    return Closed(tp, n - tp, k - tp, len(asked.fired) - n - k + tp)

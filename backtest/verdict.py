@@ -8,9 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-NO_LEAD = 0.5
-"""With this share of true positives within an hour of the fire there is no time to act (numbers section 7)."""
-
 
 @dataclass(frozen=True)
 class Bar:
@@ -56,7 +53,7 @@ def judge(backtest: dict[str, Any], bar: Bar, *, selected: bool) -> Verdict:
         return Verdict(None, (Reason("unconfirmed", "It was found on this window and has no confirmation on later data yet."),))
     if "insufficient" in numbers:
         return Verdict(None, (Reason("insufficient", f"Too little data: {numbers['insufficient']['reason']}."),))
-    q = backtest.get("q_value") if selected else numbers["closed"]["p_value"]
+    q = backtest.get("q_value") if selected else numbers["closed"]["p_stratified"]
     against = [*_weak(numbers, bar), *_unlikely(q, bar), *_labels(backtest)]
     return Verdict(not any(one.blocks for one in against), tuple(against))
 
@@ -88,7 +85,5 @@ def _unlikely(q: float | None, bar: Bar) -> list[Reason]:
 
 
 def _labels(backtest: dict[str, Any]) -> list[Reason]:
-    lead = backtest.get("lead")
-    if lead is not None and lead["share_within_1h"] >= NO_LEAD:
-        return [Reason("no_lead", f"{lead['share_within_1h']:.0%} of its hits convert within an hour: nobody could act on it.")]
-    return []
+    """Labels say why a number that looks good is of no use."""
+    return [Reason(one["code"], one["sentence"]) for one in backtest.get("labels", [])]
