@@ -110,6 +110,8 @@ def _of_file(where: Source, told: HypothesisFile, as_of: Any, window_days: int) 
 
     cohorts = read_cohorts({name: Path(path) for name, path in pairs("--cohort", where.cohort).items()})
     file = where.open()
+    for one in told.hypotheses:
+        file.columns.unit(one.unit)  # a kind of account that was not named is told with the option that names it
     until = as_of or now()
     with showing() as tell:
         result = backtest_file(

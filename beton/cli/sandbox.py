@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -63,6 +65,7 @@ def sandbox(
             group_types=tuple(group) or types,
             events=(*events, *made),
         )
+        signal.signal(signal.SIGTERM, _end)
         try:
             run_sandbox(settings, announce=sys.stdout if as_json else _Told(), leash=sys.stdin if leash else None)
         except ImportError as error:
@@ -71,6 +74,11 @@ def sandbox(
             raise BadInput(f"--events: {error}.", fix="Give Parquet, CSV or JSON lines with person_id, event and timestamp.") from error
         except OSError as error:
             raise BadInput(f"The sandbox cannot listen on {host}:{port}: {error.strerror}.", fix="Choose another --port; 0 takes any.") from error
+
+
+def _end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+    """The server stops by itself and passes the signal on; by default it would end this process with the world's files left behind."""
+    raise SystemExit(128 + number)
 
 
 class _Told(StringIO):

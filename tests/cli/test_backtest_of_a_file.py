@@ -146,5 +146,6 @@ def test_columns_and_groups_are_found_under_the_names_given(beton: Beton, toy: P
     files = ["--events", toy / "other.jsonl", "--hypotheses", toy / "groups.yaml"]
     told = beton("backtest", *files, *columns, "--as-of", "2026-04-01", "--window-days", 90, "--json")
 
+    assert "--group account=" in beton("backtest", *files, *columns[:-2], "--as-of", "2026-04-01", "--json").json["fix"]
     assert told.code == 0
     assert [one["backtest"]["counts"] for one in told.lines] == [one["backtest"]["counts"] for one in beton(*asked(toy)).lines]
