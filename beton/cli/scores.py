@@ -71,6 +71,6 @@ def row_of(one: dict[str, Any]) -> tuple[str, ...]:
         share(told["recall"]),
         number(told["lift_vs_baseline"]),
         number(closed["lift"]) + span(closed["lift_low"], closed["lift_high"]),
-        chance(closed["p_value"]),
+        chance(closed["p_stratified"]),
         WORDS[one["verdict"]["verdict"]],
     )
