@@ -128,7 +128,7 @@ async def _until_approved(place: Workplace, world: World, sandbox: Any, teller: 
     window = window_of(clock(), WINDOW_DAYS)
     proposed = await proposing.propose(place, connection, asked, window, progress=teller.progress)
     found = deciding.resources(place, list(proposed.kept))
-    teller.say(f"{proposed.found.tried:,} conditions tried on {proposed.events:,} events; {len(found)} are worth your time.")
+    teller.say(f"{proposed.found.tried:,} conditions tried on {proposed.events:,} events; {len(found)} are proposed.")
     teller.results(found)
     cleared = [one for one in found if one.verdict and one.verdict.clears]
     summary = {"proposed": len(found), "cleared": len(cleared), "approved": 0}
