@@ -19,8 +19,8 @@ RouteName = Annotated[str, Parameter(help="The route, by name or id.")]
 
 def add(
     name: Annotated[str, Parameter(help="What the route is to be called.")],
-    url: Annotated[str, Parameter(help="The receiver's address.")],
     /,
+    url: Annotated[str, Parameter(help="The receiver's address.")],
     *,
     as_json: AsJson = False,
 ) -> None:

@@ -133,7 +133,7 @@ def fires_after(shop: Path, start: datetime) -> set[tuple[str, str, int]]:
 
 def test_routes_are_added_listed_tried_and_switched(connected: Beton, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BETON_ALLOW_INSECURE_HOSTS", "true")
-    added = connected("routes", "add", "crm", "http://127.0.0.1:9/secret/path", "--json").json
+    added = connected("routes", "add", "crm", "--url", "http://127.0.0.1:9/secret/path", "--json").json
 
     assert added["secret"].startswith("whsec_")
     assert connected("routes", "list", "--json").json["address"] == "http://127.0.0.1:9"
