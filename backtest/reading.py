@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -24,7 +24,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from backtest.durations import SPELLING
 from backtest.language import Clause, Hypothesis, Outcome
-from backtest.matching import SYNONYMS, Comparison, EventMatch, Op
+from backtest.matching import SYNONYMS, Comparison, EventMatch, Match, Op
 from backtest.refusals import Fault, structural_faults
 
 Path = tuple[str | int, ...]
@@ -34,6 +34,7 @@ OUTCOMES: dict[str, type[BaseModel]] = {get_args(one.model_fields["kind"].annota
 
 _CLAUSE: TypeAdapter[Any] = TypeAdapter(Clause)
 _OUTCOME: TypeAdapter[Any] = TypeAdapter(Outcome)
+_ENTRY: TypeAdapter[Any] = TypeAdapter(Match | None)
 
 OTHER_KINDS = {
     "event": "did", "count": "did", "performed": "did", "not": "did_not", "didnt": "did_not", "absent": "did_not", "funnel": "sequence",
@@ -87,14 +88,31 @@ def read_hypothesis(data: Any) -> Hypothesis | list[Fault]:
 
 def _refusals(data: Any) -> Iterator[Fault]:
     """The structural refusals of the parts that can be read: pydantic asks for them only once every part can."""
+    return faults_of_parts(data, structural_faults)
+
+
+def faults_of_parts(data: Any, check: Callable[[Hypothesis], Iterable[Fault]]) -> Iterator[Fault]:
+    """What `check` says of the clauses, the entry and the outcome that can be read, whatever is wrong with the rest."""
     if not isinstance(data, Mapping):
         return
     given = data.get("clauses")
-    clauses = {index: one for index, raw in enumerate(given if isinstance(given, list | tuple) else ()) if (one := _part(_CLAUSE, raw))}
-    parts = Hypothesis.model_construct(clauses=tuple(clauses.values()), outcome=_part(_OUTCOME, data.get("outcome")), entry=None)
-    for fault in structural_faults(parts):
-        head, index, *rest = fault.field.split(".")
-        yield Fault(".".join((head, str(list(clauses)[int(index)]), *rest)), fault.message, fault.nearest)
+    clauses = {index: _part(_CLAUSE, raw) or _Remains.of(raw) for index, raw in enumerate(given if isinstance(given, list | tuple) else ())}
+    entry, outcome = (_part(adapter, data.get(name)) for adapter, name in ((_ENTRY, "entry"), (_OUTCOME, "outcome")))
+    parts = Hypothesis.model_construct(clauses=tuple(clauses.values()), outcome=outcome, entry=entry)
+    yield from check(parts)
+
+
+@dataclass(frozen=True)
+class _Remains:
+    """What can be read of a clause that cannot be read whole."""
+
+    match: EventMatch | None = None
+    then: EventMatch | None = None
+    without: EventMatch | None = None
+
+    @classmethod
+    def of(cls, raw: Any) -> _Remains:
+        return cls(**{name: _part(_ENTRY, raw.get(name)) for name in ("match", "then", "without")}) if isinstance(raw, Mapping) else cls()
 
 
 def _part(adapter: TypeAdapter[Any], raw: Any) -> Any:

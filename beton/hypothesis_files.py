@@ -10,7 +10,7 @@ A file may also be just the list. Nothing is read from PostHog before a file is 
 project can tell: do the names exist, does the window suffice.
 """
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Any, get_args
@@ -20,7 +20,7 @@ import yaml
 from backtest import refusals
 from backtest.durations import Duration
 from backtest.language import Hypothesis
-from backtest.reading import read_hypothesis
+from backtest.reading import faults_of_parts, read_hypothesis
 from backtest.sentence import sentence
 from backtest.taxonomy import PropertyType, Taxonomy
 from beton.errors import BadInput
@@ -44,8 +44,14 @@ def read_hypotheses(content: str | bytes, *, name: str) -> list[Hypothesis]:
     return list(read_hypothesis_file(content, name=name).hypotheses)
 
 
-def read_hypothesis_file(content: str | bytes, *, name: str) -> HypothesisFile:
-    """The whole file; `name` is what it is called in messages. Raises BadInput with every fault, in the order of the lines."""
+def read_hypothesis_file(
+    content: str | bytes, *, name: str, window: Duration | None = None, known: Callable[[], Taxonomy | None] = lambda: None
+) -> HypothesisFile:
+    """The whole file; `name` is what it is called in messages. Raises BadInput with every fault, in the order of the lines.
+
+    A file that is refused anyway is also held against the `window` and what is `known` of the project's names without asking PostHog, so that
+    whoever corrects it sees everything at once. For a file that is right so far that is `check_against`'s.
+    """
     document = read_yaml(content)
     if isinstance(document.data, list):
         document.put_under("hypotheses")
@@ -55,6 +61,10 @@ def read_hypothesis_file(content: str | bytes, *, name: str) -> HypothesisFile:
     read = [(index, _hypothesis(index, row, document, blamed)) for index, row in enumerate(rows)]
     hypotheses = [(index, one) for index, one in read if one is not None]
     _find_doubles(hypotheses, document)
+    if document.faults:
+        taxonomy = known()
+        for index, row in enumerate(rows):
+            _add(faults_of_parts(row, lambda parts: _project_faults(parts, taxonomy, window)), index, document, blamed)
     _raise(document, name)
     return HypothesisFile(tuple(one for _, one in hypotheses), name, types, document.lines)
 
@@ -137,10 +147,13 @@ def check_against(file: HypothesisFile | Sequence[Hypothesis], taxonomy: Taxonom
         file = HypothesisFile(tuple(file))
     document = Document(lines=dict(file.lines))
     for index, hypothesis in enumerate(file.hypotheses):
-        faults = [*(refusals.window_faults(hypothesis, window) if window is not None else ())]
-        faults += refusals.taxonomy_faults(hypothesis, taxonomy) if taxonomy is not None else ()
-        _add(faults, index, document)
+        _add(_project_faults(hypothesis, taxonomy, window), index, document)
     _raise(document, file.name)
+
+
+def _project_faults(hypothesis: Hypothesis, taxonomy: Taxonomy | None, window: Duration | None) -> list[refusals.Fault]:
+    faults = refusals.window_faults(hypothesis, window) if window is not None else []
+    return faults + (refusals.taxonomy_faults(hypothesis, taxonomy) if taxonomy is not None else [])
 
 
 # --- writing ---------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +16,9 @@ from beton.cli.scores import bar_of, print_records, record
 from beton.errors import BadInput
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
+    from backtest.taxonomy import Taxonomy
     from beton.event_files import EventFile, SkippedRows
     from beton.hypothesis_files import HypothesisFile
     from beton.settings import Settings
@@ -81,7 +84,7 @@ def backtest(
     if save and where.connection is None:
         raise BadInput("--save keeps hypotheses with their connection; a file has none.", fix="Leave --save out, or name a --connection.")
     until = instant(as_of)
-    told = read_file(hypotheses)
+    told = read_file(hypotheses, window_days, lambda: _known(where, until, window_days))
     if where.connection is None:
         records = _of_file(where, told, until, window_days)
     else:
@@ -91,15 +94,32 @@ def backtest(
     print_records(records, as_json=as_json)
 
 
-def read_file(path: Path) -> HypothesisFile:
-    """The hypotheses of a file, with every fault found before anything else is read. Raises BadInput."""
+def read_file(path: Path, window_days: int, known: Callable[[], Taxonomy | None]) -> HypothesisFile:
+    """The hypotheses of a file, with every fault found before any event is read. Raises BadInput."""
+    from backtest.durations import Duration
     from beton.hypothesis_files import read_hypothesis_file
 
     try:
         content = path.read_bytes()
     except OSError as error:
         raise BadInput(f"{path}: {error.strerror}.", fix="Name a YAML or JSON file of hypotheses.") from error
-    return read_hypothesis_file(content, name=str(path))
+    return read_hypothesis_file(content, name=str(path), window=Duration.days(window_days), known=known)
+
+
+def _known(where: Source, until: datetime | None, window_days: int) -> Taxonomy | None:
+    """The names that can be had without asking PostHog: those in the file, or the kept taxonomy of a connection."""
+    from beton.errors import BetonError
+    from beton.local_backtest import window_before
+
+    try:
+        if where.connection is None:
+            return where.open().taxonomy(window_before(until or now(), window_days))
+        from beton.cli.opening import opened
+
+        with opened(where.settings()) as place:
+            return place.taxonomy(place.connection(where.connection))
+    except BetonError:
+        return None  # the file of hypotheses is refused in any case, and that is said first
 
 
 def _of_file(where: Source, told: HypothesisFile, as_of: Any, window_days: int) -> list[dict[str, Any]]:
