@@ -39,6 +39,8 @@ class ConnectionReport:
     checks: tuple[Check, ...]
     project: Project | None
     curl: str
+    budgeted: bool = False
+    """Whether the server told its reading budget: then it throttles as PostHog Cloud does, wherever it stands."""
 
     @property
     def ok(self) -> bool:
@@ -96,7 +98,8 @@ async def check_connection(
     async with client:
         found: list[Project] = []
         checks += [check async for check in _walk(client, found)]
-    return ConnectionReport(tuple(checks), found[0] if found else None, curl)
+    budgeted = (await limits.describe()).bytes_left is not None
+    return ConnectionReport(tuple(checks), found[0] if found else None, curl, budgeted)
 
 
 async def _walk(client: PostHogClient, found: list[Project]) -> AsyncIterator[Check]:

@@ -37,6 +37,7 @@ def keep(
         kept = connections.add(
             tx, name=name, host=str(where), project_id=number, api_key=api_key.get_secret_value(), actor=actor, share=share,
             timezone=report.project.timezone if report.project else "UTC",
+            limits={"throttled_as": "cloud" if where.cloud or report.budgeted else "self_hosted"},
         )  # fmt: skip
         return connections.checked(tx, kept.id, "working")
 

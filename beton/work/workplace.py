@@ -77,7 +77,8 @@ class Workplace:
         with self.store.reading() as tx:
             key = connections.api_key(tx, connection.id)
         host = normalise_host(connection.host, allow_insecure=self.settings.allow_insecure_hosts)
-        limits = limits_for(host.cloud, connection.share, self.clock, self.ledger or RequestLedger(self.store, connection.id, Spent))
+        cloud = host.cloud or connection.limits.get("throttled_as") == "cloud"
+        limits = limits_for(cloud, connection.share, self.clock, self.ledger or RequestLedger(self.store, connection.id, Spent))
         async with PostHogClient(host, connection.project_id, SecretStr(key), limits, clock=self.clock, on_request=self.reading.note) as client:
             yield client
 
