@@ -7,6 +7,8 @@ three planted patterns (as do 2 % who never convert). Instants are microseconds.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,30 @@ def make_history(events: int, seed: int) -> History:
     usual = rng.choice(len(PLANS), persons, p=[0.7, 0.18, 0.08, 0.04]).astype(np.int32)
     plan = np.where(rng.random(len(at)) < 0.9, usual[person], -1).astype(np.int32)
     return History(persons, accounts, names, person, name, at, plan, home[person])
+
+
+def write_history(history: History, path: Path) -> None:
+    """One Parquet file with typed columns: numbered people and accounts, event names, microseconds."""
+    import polars as pl
+
+    frame = pl.DataFrame({"person": history.person, "ts": history.at, "plan": history.plan.astype(np.int8), "account": history.account})
+    names = pl.Series("event", history.name.astype(np.uint8)).cat.to(pl.Enum(history.names))
+    frame.with_columns(names, pl.from_epoch("ts", time_unit="us")).write_parquet(path, row_group_size=1_000_000, statistics=False)
+
+
+def read_history(path: Path) -> History:
+    import polars as pl
+
+    frame = pl.read_parquet(path)
+    person, account = frame["person"].to_numpy(), frame["account"].to_numpy()
+    names, at = names_of(frame.schema["event"]), frame["ts"].to_physical().to_numpy()
+    name, plan = (frame[column].to_physical().cast(pl.Int32).to_numpy() for column in ("event", "plan"))
+    return History(int(person.max()) + 1, int(account.max()) + 1, names, person, name, at, plan, account)
+
+
+def names_of(kind: Any) -> tuple[str, ...]:
+    """Of a column of event names, which is an enumeration."""
+    return tuple(kind.categories)
 
 
 def _in_sessions(rng: np.random.Generator, person: Codes, entry: Ints) -> Ints:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
+from backtest.events import first_key
 from backtest.language import Hypothesis
+from backtest.matching import EventMatch
 from beton.bench.history import PLANS, SIGNED_UP, UPGRADED
 
 ACCOUNT = "company"
@@ -32,6 +34,11 @@ def make_hypotheses(count: int, names: Sequence[str], frequency: Sequence[int], 
     ladder = [kind for kind, share in SHARES.items() for _ in range(round(share * count))]
     kinds = (ladder + ["rolling"] * count)[:count]
     return [(kind, _hypothesis(KINDS[kind](rng, pick), rng, kind)) for kind in kinds]
+
+
+def matched_first() -> dict[str, EventMatch | None]:
+    """The first-ever instants that the mix needs: of any event, of the sign-up, of the outcome."""
+    return {first_key(match): match for match in (None, EventMatch(events=(SIGNED_UP,)), EventMatch(events=(UPGRADED,)))}
 
 
 def _hypothesis(clauses: list[dict[str, Any]], rng: Random, kind: str) -> Hypothesis:
