@@ -6,7 +6,8 @@ remembered matches (`remembered_log`) what the original means on the full log, s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from backtest.matching import EventMatch, Json
 from backtest.values import PropertyTypes
 
 ANY = EventMatch(any_event=True)
+STATE = "state "
+"""Begins the keys of atoms that are carriers of a property, whatever their name."""
 
 
 @dataclass(frozen=True)
@@ -69,11 +72,11 @@ def _atom(clause: object, match: EventMatch, role: str) -> Atom:
 
 
 def _state_atom(clause: State) -> Atom:
-    return Atom(f"state {_written(clause.property)}", ANY, clause.property)
+    return Atom(f"{STATE}{_written(clause.property)}", ANY, clause.property)
 
 
 def _written(path: Path) -> str:
-    return "/".join(path)
+    return json.dumps(path)
 
 
 def on_atoms(hypothesis: Hypothesis) -> Hypothesis:
@@ -89,37 +92,46 @@ def on_atoms(hypothesis: Hypothesis) -> Hypothesis:
     return hypothesis.model_copy(update={"clauses": tuple(clauses)})
 
 
-def remember(hypothesis: Hypothesis, log: EventLog, entries: Mapping[str, int]) -> list[Remembered]:
+def remember(
+    hypothesis: Hypothesis, log: EventLog, entries: Mapping[str, int], live_from: int, done: Container[str] = frozenset()
+) -> list[Remembered]:
     """The matches that may still decide something, with the values that the hypothesis names.
 
-    Of units without an entry nothing is kept, and for clauses about a first span nothing outside of it. What was known before the window counts
-    as known just before it.
+    Nothing is kept of units that need no signal any more (`done`) or that entered too early to count; of a clause about a first span nothing
+    outside of it; of other clauses also what lies before entry, and of units that may still enter. What was known before the window counts as
+    known just before it.
     """
     entry = np.array([entries.get(unit, FOREVER) for unit in log.units], np.int64)
+    counts = np.array([unit not in done for unit in log.units], np.bool_)
+    if hypothesis.counts_entrants_only:
+        counts &= entry >= live_from
     kept: list[Remembered] = []
     for atom, last in _reach(hypothesis).values():
-        found = log.carrying(atom.path) if atom.key.startswith("state ") and atom.path else log.matches(atom.match)
+        found = log.carrying(atom.path) if atom.key.startswith(STATE) and atom.path else log.matches(atom.match)
         since = entry[found.unit]
-        found = found.where((since < FOREVER) & ((last is None) | ((found.at >= since) & (found.at < since + (last or 0)))))
+        found = found.where(counts[found.unit] & ((last is None) | ((found.at >= since) & (found.at < since + (last or 0)))))
         triples = zip(found.unit.tolist(), found.at.tolist(), _values(atom, log, found), strict=True)
         kept += [Remembered(atom.key, log.units[unit], at, value) for unit, at, value in triples]
-        if atom.key.startswith("state ") and atom.path is not None and (seed := log.seeds.get(atom.path)) is not None:
-            known = np.flatnonzero((seed.codes >= 0) & (entry < FOREVER)).tolist()
+        if atom.key.startswith(STATE) and atom.path is not None and (seed := log.seeds.get(atom.path)) is not None:
+            known = np.flatnonzero((seed.codes >= 0) & counts).tolist()
             kept += [Remembered(atom.key, log.units[unit], log.window.start - 1, seed.values[seed.codes[unit]]) for unit in known]
     return kept
 
 
 def _reach(hypothesis: Hypothesis) -> dict[str, tuple[Atom, int | None]]:
-    """Each atom with how long after entry its matches matter; `None` where they matter at any time."""
+    """Each atom with how long after entry its matches matter; `None` where they matter at any time, also before entry."""
     reach: dict[str, tuple[Atom, int | None]] = {}
     for clause in hypothesis.clauses:
         span = getattr(clause, "span", None)
-        last = int(span.first) if isinstance(span, First) else SESSION_CAP if span == "first_session" else None
+        last = int(span.first) if isinstance(span, First) else _AFTER_ENTRY.get(span) if isinstance(span, str) else None
         for atom in _of_clause(clause):
             before = reach.get(atom.key)
             longest = last if before is None else None if last is None or before[1] is None else max(last, before[1])
             reach[atom.key] = (atom, longest)
     return reach
+
+
+_AFTER_ENTRY = {"first_session": SESSION_CAP, "ever": int(FOREVER)}
 
 
 def _values(atom: Atom, log: EventLog, found: Matches) -> Sequence[Json]:
@@ -188,13 +200,15 @@ LiveFire = tuple[str, int, int]
 """Unit id, instant in microseconds, occurrence."""
 
 
-def entries_in(hypothesis: Hypothesis, log: EventLog, live_from: int) -> dict[str, int]:
-    """Unit id to entry: first-ever where the log tells it, else the first that its window shows; only of units that can still count."""
+def entries_in(hypothesis: Hypothesis, log: EventLog) -> dict[str, int]:
+    """Unit id to entry: first-ever where the log tells it, else the first that its window shows.
+
+    Also of units that entered too early to count: whoever forgot them would take their next such event for an entry.
+    """
     first = log.firsts.get(first_key(hypothesis.entry))
     if first is None:
         first = _first_seen(hypothesis, log)
-    known = np.flatnonzero((first < FOREVER) & ((first >= live_from) | (not hypothesis.counts_entrants_only)))
-    return {log.units[index]: int(first[index]) for index in known.tolist()}
+    return {log.units[index]: int(first[index]) for index in np.flatnonzero(first < FOREVER).tolist()}
 
 
 def _first_seen(hypothesis: Hypothesis, log: EventLog) -> Ints:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import groupby
+from itertools import groupby, starmap
 from typing import Any
 
 from backtest import Hypothesis, ReadPlan, Window, plan_reads
@@ -131,8 +131,8 @@ async def _start(place: Workplace, client: PostHogClient, one: Live, taxonomy: T
     """Read the whole window once and remember; mark who fired before the approved backtest ended. Gives how many these are."""
     (plan,) = plan_reads([one.meaning], Window(one.window_start, now))
     log = await read_log(client, plan, taxonomy, progress)
-    entries = entries_in(one.meaning, log, one.live_from)
-    kept = remember(one.meaning, log, entries)
+    entries = entries_in(one.meaning, log)
+    kept = remember(one.meaning, log, entries, one.live_from)
     members = {cohort: frozenset(log.units[index] for index in flags.nonzero()[0].tolist()) for cohort, flags in log.cohorts.items()}
     fires = _fires(one, kept, entries, {}, property_types(taxonomy), members, now)
     before = [fire for fire in fires if fire[1] < one.seen_until]
@@ -141,8 +141,8 @@ async def _start(place: Workplace, client: PostHogClient, one: Live, taxonomy: T
             live.forget(tx, one.row.connection_id, scope)
         done = set() if one.meaning.fires_again_after else {unit for unit, _, _ in before}
         _keep(tx, one, (match for match in kept if match.unit not in done), entries)
-        live.mark_fired(tx, one.row, one.unit_kind, [LiveFired(unit_id=unit, fired_at=instant(at), occurrence=count) for unit, at, count in before])
-        live.advance(tx, one.row.connection_id, instant(one.seen_until), scope=one.scope)
+        live.mark_fired(tx, one.row, one.unit_kind, starmap(LiveFired, before))
+        live.advance(tx, one.row.connection_id, one.scope, instant(one.seen_until))
     return len({unit for unit, _, _ in before})
 
 
@@ -155,13 +155,14 @@ async def _news(place: Workplace, client: PostHogClient, batch: Sequence[Live], 
     log = await reader_for(client, plan, taxonomy).read_new()
     with place.store.transaction() as tx:
         for one in batch:
-            live.forget(tx, one.row.connection_id, one.scope, since=instant(since))
+            live.forget(tx, one.row.connection_id, one.scope, since=since)
             known, fired = _entries(tx, one), live.fired(tx, one.row.id, one.row.version)
-            fresh = {unit: at for unit, at in entries_in(one.meaning, log, one.live_from).items() if unit not in known}
-            waiting = {unit: at for unit, at in (known | fresh).items() if one.meaning.fires_again_after or unit not in fired}
-            _keep(tx, one, remember(one.meaning, log, waiting), fresh)
+            fresh = {unit: at for unit, at in entries_in(one.meaning, log).items() if at < known.get(unit, now)}
+            done = frozenset() if one.meaning.fires_again_after else fired.keys()
+            matches = remember(one.meaning, log, known | fresh, one.live_from, done)
+            _keep(tx, one, (match for match in matches if match.at >= start), fresh)
             if forgets(one.meaning):
-                live.prune(tx, one.row.connection_id, instant(since - one.meaning.look_back), scope=one.scope)
+                live.prune(tx, one.row.connection_id, one.scope, since - one.meaning.look_back)
 
 
 async def _fire(place: Workplace, client: PostHogClient, unit: Unit, batch: Sequence[Live], taxonomy: Taxonomy, now: int) -> list[Signal]:
@@ -169,8 +170,7 @@ async def _fire(place: Workplace, client: PostHogClient, unit: Unit, batch: Sequ
     found = []
     for one in batch:
         with place.store.reading() as tx:
-            kept, entries, fired = _remembered(tx, one), _entries(tx, one), live.fired(tx, one.row.id, one.row.version)
-        last = {who: (microseconds(fire.fired_at), fire.occurrence) for who, fire in fired.items()}
+            kept, entries, last = _remembered(tx, one), _entries(tx, one), live.fired(tx, one.row.id, one.row.version)
         members = await _members(client, one, taxonomy, now)
         found.append((one, _fires(one, kept, entries, last, property_types(taxonomy), members, now)))
     receipts = await _receipts(client, unit, found, taxonomy, now)
@@ -179,7 +179,7 @@ async def _fire(place: Workplace, client: PostHogClient, unit: Unit, batch: Sequ
         with place.store.transaction() as tx:
             findings = [_finding(one, fire, receipts.get(fire[0], ())) for fire in fires]
             written += signals.record(tx, one.row.id, one.row.version, findings) if findings else []
-            live.advance(tx, one.row.connection_id, instant(now), scope=one.scope)
+            live.advance(tx, one.row.connection_id, one.scope, instant(now))
     return written
 
 
@@ -210,30 +210,20 @@ async def _members(client: PostHogClient, one: Live, taxonomy: Taxonomy, now: in
 
 
 def _keep(tx: Transaction, one: Live, kept: Iterable[Remembered], entries: Mapping[str, int]) -> None:
-    live.remember(tx, one.row.connection_id, one.unit_kind, _rows(one.scope, kept))
-    rows = _rows(one.entry_scope, (Remembered(ENTRY, unit, at) for unit, at in entries.items()))
-    live.remember(tx, one.row.connection_id, one.unit_kind, rows)
-
-
-def _rows(scope: str, kept: Iterable[Remembered]) -> Iterable[LiveMatch]:
-    """Two matches at one instant are two: they are told apart by their number."""
-    twins: dict[tuple[str, str, int], int] = {}
-    for match in kept:
-        key = (match.atom, match.unit, match.at)
-        twins[key] = number = twins.get(key, -1) + 1
-        yield LiveMatch(atom=match.atom, unit_id=match.unit, at=instant(match.at), event_id=str(number), value=match.value, scope=scope)
+    matches = (LiveMatch(match.atom, match.unit, match.at, match.value) for match in kept)
+    live.remember(tx, one.row.connection_id, one.scope, one.unit_kind, matches)
+    live.remember(tx, one.row.connection_id, one.entry_scope, one.unit_kind, (LiveMatch(ENTRY, unit, at) for unit, at in entries.items()))
 
 
 def _remembered(tx: Transaction, one: Live) -> list[Remembered]:
-    found = live.matches(tx, one.row.connection_id, scope=one.scope)
-    return [Remembered(match.atom, match.unit_id, microseconds(match.at), match.value) for match in found]
+    return list(starmap(Remembered, live.matches(tx, one.row.connection_id, one.scope)))
 
 
 def _entries(tx: Transaction, one: Live) -> dict[str, int]:
     """The earliest remembered entry of each unit."""
     entries: dict[str, int] = {}
-    for match in live.matches(tx, one.row.connection_id, scope=one.entry_scope):
-        entries.setdefault(match.unit_id, microseconds(match.at))
+    for match in live.matches(tx, one.row.connection_id, one.entry_scope):
+        entries.setdefault(match.unit_id, match.at)
     return entries
 
 
