@@ -155,7 +155,8 @@ async def _news(place: Workplace, client: PostHogClient, batch: Sequence[Live], 
     log = await reader_for(client, plan, taxonomy).read_new()
     with place.store.transaction() as tx:
         for one in batch:
-            live.forget(tx, one.row.connection_id, one.scope, since=since)
+            start = max(since, one.window_start)  # before it, only what was known then counts
+            live.forget(tx, one.row.connection_id, one.scope, since=start)
             known, fired = _entries(tx, one), live.fired(tx, one.row.id, one.row.version)
             fresh = {unit: at for unit, at in entries_in(one.meaning, log).items() if at < known.get(unit, now)}
             done = frozenset() if one.meaning.fires_again_after else fired.keys()

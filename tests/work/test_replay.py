@@ -15,7 +15,7 @@ from backtest.fires import first_matches
 from backtest.language import Hypothesis
 from backtest.plan import ReadPlan, plan_new_events, plan_reads
 from tests.backtest.oracle import Row
-from tests.backtest.random_logs import COHORT, TYPES, Case, Log, random_case
+from tests.backtest.random_logs import COHORT, TYPES, Case, random_case
 from tests.posthog.served_log import rows_of
 
 CASES, CHUNK = 400, 50
