@@ -85,8 +85,9 @@ class EventReader:
 
     async def sizes(self, bucket: tuple[int, int] | None = None) -> Sizes:
         """Events and units per candidate slice: one aggregated query."""
-        text = size_query(self.unit, self._guard(bucket), self.plan.window.start, self.plan.window.end)
-        result = await self.client.query(text, name="events and units per day")
+        query = Query()
+        text = size_query(query, self.unit, self._guard(query, bucket), self.plan.window.start, self.plan.window.end)
+        result = await self.client.query(text, query.values, name="events and units per day")
         return Sizes({(level, week, place): (events, units) for level, week, place, events, units in result.rows})
 
     async def read(self, *, bucket: tuple[int, int] | None = None, sizes: Sizes | None = None, progress: Progress | None = None) -> EventLog:
@@ -122,8 +123,8 @@ class EventReader:
         which = "" if names is None else f" AND {named(query, names)}"
         text = (
             f"SELECT u, arraySlice(arraySort(groupUniqArray(tuple(us, event, id))), -{MOST_RECEIPTS}) FROM ("
-            f"SELECT {self.unit} AS u, {since(0)} AS us, event, toString(uuid) AS id FROM events "
-            f"WHERE {between(self.plan.window.start, self.plan.window.end)} AND {self.unit} IN {query.of(list(units))}{which}) "
+            f"SELECT {self.unit} AS u, {since(query, 0)} AS us, event, toString(uuid) AS id FROM events "
+            f"WHERE {between(query, self.plan.window.start, self.plan.window.end)} AND {self.unit} IN {query.of(list(units))}{which}) "
             f"GROUP BY u LIMIT {ROWS}"
         )
         result = await self.client.query(text, query.values, name="receipts of new signals")
@@ -173,12 +174,12 @@ class EventReader:
         shift = "72057594037927936" if self.wide else "281474976710656"  # 2^56, 2^48: a leading 01 keeps the number of digits fixed
         event = f"tuple({', '.join((f'{shift} + code * 1099511627776 + us', *taken))})"
         later = "".join(f", arrayMap(e -> e.{index + 2}, es) AS x{index}" for index in range(len(taken)))
-        guard = self._guard(bucket) + in_bucket(f"concat('part ', {self.unit})", (piece.part, piece.parts))
+        guard = self._guard(query, bucket) + in_bucket(query, f"concat('part ', {self.unit})", (piece.part, piece.parts))
         text = (
             f"SELECT u, f, l, arrayStringConcat(arrayMap(e -> substring(hex(e.1), 3, {14 if self.wide else 12}), es), '') AS h{later} FROM ("
             f"SELECT u, min(us) AS f, max(us) AS l, arraySort(groupArrayIf({event}, code > 0)) AS es FROM ("
-            f"SELECT {self.unit} AS u, uuid, min({since(piece.start)}) AS us, min({code}) AS code{''.join(', ' + one for one in extras)} "
-            f"FROM events WHERE {between(piece.start, piece.end)}{guard} GROUP BY u, uuid) GROUP BY u)"
+            f"SELECT {self.unit} AS u, uuid, min({since(query, piece.start)}) AS us, min({code}) AS code{''.join(', ' + one for one in extras)} "
+            f"FROM events WHERE {between(query, piece.start, piece.end)}{guard} GROUP BY u, uuid) GROUP BY u)"
         )
         if piece.shared:
             fields = ", ".join(["u", "f", "l", "h", *(f"x{index}" for index in range(len(taken)))])
@@ -194,8 +195,8 @@ class EventReader:
         carried = " OR ".join(carries(query, path) for path in sorted(self.plan.carrying))
         return f"if({index} = 0 AND ({carried}), {other}, {index})" if carried else index
 
-    def _guard(self, bucket: tuple[int, int] | None) -> str:
-        return in_bucket(self.unit, bucket) + ("" if self.plan.unit == "person" else f" AND {self.unit} != ''")
+    def _guard(self, query: Query, bucket: tuple[int, int] | None) -> str:
+        return in_bucket(query, self.unit, bucket) + ("" if self.plan.unit == "person" else f" AND {self.unit} != ''")
 
     def _unpack(self, rows: list[list], piece: Slice, found: _Pass) -> None:
         if not rows:

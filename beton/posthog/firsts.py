@@ -19,7 +19,7 @@ from backtest.matching import Comparison, EventMatch
 from backtest.plan import LapseRead, ReadPlan
 from backtest.values import PropertyTypes, decode, predicate, rank
 from beton.posthog.client import PostHogClient
-from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, literal, named, raw, since_epoch, unit_column
+from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, named, raw, since, unit_column
 
 PACKED = 4_096
 """Rows in which units travel: the cap of 50,000 rows is on rows, and one row can hold many units' instants."""
@@ -34,9 +34,14 @@ class FirstsReader:
     def __init__(self, client: PostHogClient, plan: ReadPlan, types: PropertyTypes, group_index: int | None, bucket: tuple[int, int] | None) -> None:
         self.client, self.plan, self.types = client, plan, types
         self.unit = unit_column(plan.unit, group_index)
-        self.visible = between(FIRST_VISIBLE, plan.window.end)
-        self.guard = in_bucket(self.unit, bucket) + ("" if plan.unit == "person" else f" AND {self.unit} != ''")
+        self.bucket = bucket
         self._values: dict[tuple[bool, tuple[str, ...], Path], list[str]] = {}
+
+    def _visible(self, query: Query) -> str:
+        return between(query, FIRST_VISIBLE, self.plan.window.end)
+
+    def _guard(self, query: Query) -> str:
+        return in_bucket(query, self.unit, self.bucket) + ("" if self.plan.unit == "person" else f" AND {self.unit} != ''")
 
     async def firsts(self) -> dict[str, dict[str, int]]:
         """Per key of `plan.firsts` and `plan.lapses`: unit id to instant."""
@@ -52,8 +57,8 @@ class FirstsReader:
         everything = any(match is None or match.any_event for match in wanted.values())
         names = {name for match in wanted.values() if match for name in match.events}
         scope = "1 = 1" if everything else named(query, names)
-        firsts = ", ".join(f"min(if({condition}, {since_epoch()}, NULL)) AS f{index}" for index, condition in enumerate(conditions))
-        source = f"SELECT {self.unit} AS u, {firsts} FROM events WHERE {self.visible} AND {scope}{self.guard} GROUP BY u"
+        firsts = ", ".join(f"min(if({condition}, {since(query, 0)}, NULL)) AS f{index}" for index, condition in enumerate(conditions))
+        source = f"SELECT {self.unit} AS u, {firsts} FROM events WHERE {self._visible(query)} AND {scope}{self._guard(query)} GROUP BY u"
         rows = await self._packed(query, source, [f"f{index}" for index in range(len(keys))], "first-ever entries and outcomes")
         return {key: {row[0]: row[1 + index] for row in rows if row[1 + index] is not None} for index, key in enumerate(keys)}
 
@@ -79,7 +84,7 @@ class FirstsReader:
     async def _ask_distinct(self, match: EventMatch, path: Path) -> list[str]:
         query = Query()
         scope = "1 = 1" if match.any_event else named(query, match.events)
-        source = f"SELECT DISTINCT {raw(query, path)} AS u FROM events WHERE {self.visible} AND {scope}"
+        source = f"SELECT DISTINCT {raw(query, path)} AS u FROM events WHERE {self._visible(query)} AND {scope}"
         return [row[0] or "" for row in await self._packed(query, source, [], "distinct values of a property")]
 
     async def _packed(self, query: Query, source: str, columns: Sequence[str], name: str) -> list[list[Any]]:
@@ -98,9 +103,9 @@ class FirstsReader:
             f"SELECT u, e, arrayReduce('min', arrayConcat("
             f"[if(length(arrayFilter(m -> m > e AND m <= e + {d}, ms)) = 0, e + {d}, {never})], "
             f"arrayMap(i -> if(ms[i] >= e AND (i = length(ms) OR ms[i + 1] > ms[i] + {d}), ms[i] + {d}, {never}), arrayEnumerate(ms)))) AS c "
-            f"FROM (SELECT {self.unit} AS u, min(if({entered}, {since_epoch()}, NULL)) AS e, "
-            f"arraySort(groupUniqArrayIf({since_epoch()}, {heard})) AS ms "
-            f"FROM events WHERE {self.visible}{self.guard} GROUP BY u) WHERE e IS NOT NULL"
+            f"FROM (SELECT {self.unit} AS u, min(if({entered}, {since(query, 0)}, NULL)) AS e, "
+            f"arraySort(groupUniqArrayIf({since(query, 0)}, {heard})) AS ms "
+            f"FROM events WHERE {self._visible(query)}{self._guard(query)} GROUP BY u) WHERE e IS NOT NULL"
         )
         rows = await self._packed(query, source, ["c"], "first-ever lapses")
         return {unit: instant for unit, instant in rows if instant < self.plan.window.end}
@@ -116,19 +121,19 @@ class FirstsReader:
         source = (
             f"SELECT u, arrayMap(x -> x.2, arrayFilter(x -> x.1 = newest, xs)) AS latest FROM ("
             f"SELECT u, max(t) AS newest, groupArray(tuple(t, value)) AS xs FROM ("
-            f"SELECT {self.unit} AS u, {value} AS value, max({since_epoch()}) AS t FROM events "
-            f"WHERE timestamp < {literal(self.plan.window.start)} AND {carried}{self.guard} GROUP BY u, value) GROUP BY u)"
+            f"SELECT {self.unit} AS u, {value} AS value, max({since(query, 0)}) AS t FROM events "
+            f"WHERE {between(query, FIRST_VISIBLE, self.plan.window.start)} AND {carried}{self._guard(query)} GROUP BY u, value) GROUP BY u)"
         )
         kind = self.types.get(".".join(path))
         rows = await self._packed(query, source, ["latest"], "state before the window")
         return {unit: max(latest, key=lambda text: rank(decode(text), kind)) for unit, latest in rows}
 
-    async def last_before(self, since: int) -> dict[str, int]:
-        """The last event of any kind before the window, not older than `since`: decides who was active at the window's start."""
-        source = (
-            f"SELECT {self.unit} AS u, max({since_epoch()}) AS l FROM events WHERE {between(since, self.plan.window.start)}{self.guard} GROUP BY u"
-        )
-        rows = await self._packed(Query(), source, ["l"], "activity before the window")
+    async def last_before(self, earliest: int) -> dict[str, int]:
+        """The last event of any kind before the window, not older than `earliest`: decides who was active at the window's start."""
+        query = Query()
+        bounds = f"{between(query, earliest, self.plan.window.start)}{self._guard(query)}"
+        source = f"SELECT {self.unit} AS u, max({since(query, 0)}) AS l FROM events WHERE {bounds} GROUP BY u"
+        rows = await self._packed(query, source, ["l"], "activity before the window")
         return {str(unit): int(last) for unit, last in rows}
 
     async def cohort(self, cohort: str) -> list[str]:

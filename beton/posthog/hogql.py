@@ -31,22 +31,22 @@ class Query:
         return f"{{{name}}}"
 
 
-def literal(microseconds: int) -> str:
-    """An instant with all its digits: `toDateTime` would cut it to milliseconds."""
-    at = EPOCH + timedelta(microseconds=microseconds)
-    return f"toDateTime64('{at.strftime('%Y-%m-%d %H:%M:%S.%f')}', 6, 'UTC')"
+def at(query: Query, microseconds: int) -> str:
+    """An instant with all its digits: `toDateTime` would cut it to milliseconds.
+
+    As a placeholder, so that the text of a query is the same for every slice: a server parses it once.
+    """
+    moment = EPOCH + timedelta(microseconds=microseconds)
+    return f"toDateTime64({query.of(moment.strftime('%Y-%m-%d %H:%M:%S.%f'))}, 6, 'UTC')"
 
 
-def between(start: int, end: int) -> str:
-    return f"timestamp >= {literal(start)} AND timestamp < {literal(end)}"
+def between(query: Query, start: int, end: int) -> str:
+    return f"timestamp >= {at(query, start)} AND timestamp < {at(query, end)}"
 
 
-def since_epoch() -> str:
-    return f"dateDiff('microsecond', {literal(0)}, timestamp)"
-
-
-def since(start: int) -> str:
-    return f"dateDiff('microsecond', {literal(start)}, timestamp)"
+def since(query: Query, start: int) -> str:
+    """Microseconds from an instant to an event; from 0 they are those since 1970."""
+    return f"dateDiff('microsecond', {at(query, start)}, timestamp)"
 
 
 def unit_column(unit: Unit, group_index: int | None) -> str:
@@ -67,6 +67,9 @@ def named(query: Query, names: Iterable[str]) -> str:
     return f"event IN {query.of(sorted(names))}"
 
 
-def in_bucket(unit_expression: str, bucket: tuple[int, int] | None) -> str:
+def in_bucket(query: Query, unit_expression: str, bucket: tuple[int, int] | None) -> str:
     """Restricts to one hash bucket of the units. Each bucket makes ClickHouse read the same rows once more."""
-    return "" if bucket is None or bucket[1] == 1 else f" AND cityHash64({unit_expression}) % {bucket[1]} = {bucket[0]}"
+    if bucket is None or bucket[1] == 1:
+        return ""
+    number, of = bucket
+    return f" AND cityHash64({unit_expression}) % {query.of(of)} = {query.of(number)}"

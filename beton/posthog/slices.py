@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from backtest.durations import DAY
-from beton.posthog.hogql import ROWS, between, literal
+from beton.posthog.hogql import ROWS, Query, at, between
 
 MOST_UNITS = ROWS - 1
 """Units that travel as one row each; with more of them, several units share a row (the cap is on rows, and reading a slice twice would cost more).
@@ -55,14 +55,14 @@ def _midnight(at: int) -> int:
     return at - at % DAY
 
 
-def size_query(unit: str, guard: str, start: int, end: int) -> str:
+def size_query(query: Query, unit: str, guard: str, start: int, end: int) -> str:
     """Events and units per week, half week, pair of days and day, counted from the window's first midnight: a nested set of candidate slices."""
-    day = f"dateDiff('day', {literal(_midnight(start))}, timestamp)"
-    week, rest = f"intDiv({day}, 7)", f"({day} % 7)"
-    levels = f"[tuple(0, {week}, 0), tuple(1, {week}, intDiv({rest}, 4)), tuple(2, {week}, intDiv({rest}, 2)), tuple(3, {week}, {rest})]"
+    day = f"dateDiff('day', {at(query, _midnight(start))}, timestamp)"
+    slots = "[tuple(0, w, 0), tuple(1, w, intDiv(r, 4)), tuple(2, w, intDiv(r, 2)), tuple(3, w, r)]"
     return (
-        f"SELECT slot.1 AS level, slot.2 AS week, slot.3 AS place, count() AS events, uniq(u) AS units FROM "
-        f"(SELECT {unit} AS u, arrayJoin({levels}) AS slot FROM events WHERE {between(start, end)}{guard}) "
+        f"SELECT slot.1 AS level, slot.2 AS week, slot.3 AS place, count() AS events, uniq(u) AS units FROM ("
+        f"SELECT u, arrayJoin({slots}) AS slot FROM (SELECT u, intDiv(d, 7) AS w, d % 7 AS r FROM ("
+        f"SELECT {unit} AS u, {day} AS d FROM events WHERE {between(query, start, end)}{guard}))) "
         f"GROUP BY level, week, place LIMIT {ROWS}"
     )
 
