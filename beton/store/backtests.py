@@ -44,11 +44,12 @@ def history(tx: Transaction, hypothesis_id: str) -> list[Backtest]:
 
 def latest(tx: Transaction, hypothesis_ids: Collection[str]) -> dict[str, Backtest]:
     """Hypothesis id → its newest result for its present fingerprint or an earlier one; those never tested are missing."""
-    newest: dict[str, Backtest] = {}
-    query = sa.select(BacktestRow).where(col(BacktestRow.hypothesis_id).in_(hypothesis_ids), col(BacktestRow.workspace_id) == tx.workspace_id)
-    for row in tx.session.execute(query.order_by(col(BacktestRow.created_at), col(BacktestRow.id))).scalars():
-        newest[row.hypothesis_id] = _value(row)
-    return newest
+    newest_first = (col(BacktestRow.created_at).desc(), col(BacktestRow.id).desc())
+    place = sa.func.row_number().over(partition_by=col(BacktestRow.hypothesis_id), order_by=newest_first).label("place")
+    wanted = (col(BacktestRow.hypothesis_id).in_(hypothesis_ids), col(BacktestRow.workspace_id) == tx.workspace_id)
+    ranked = sa.select(col(BacktestRow.id), place).where(*wanted).subquery()
+    query = sa.select(BacktestRow).join(ranked, ranked.c.id == col(BacktestRow.id)).where(ranked.c.place == 1)
+    return {row.hypothesis_id: _value(row) for row in tx.session.execute(query).scalars()}
 
 
 def of_run(tx: Transaction, run_id: str) -> list[Backtest]:

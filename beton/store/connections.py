@@ -1,5 +1,6 @@
 """PostHog projects that Beton reads, and their sealed keys."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,9 +12,30 @@ from beton.store import audit
 from beton.store.columns import new_id
 from beton.store.records import Connection, ConnectionStatus
 from beton.store.store import Transaction
-from beton.store.tables import ConnectionRow
+from beton.store.tables import (
+    BacktestRow,
+    ConnectionRow,
+    DeliveryAttemptRow,
+    DeliveryRow,
+    ErasedUnitRow,
+    HypothesisRow,
+    HypothesisVersionRow,
+    LiveCursorRow,
+    LiveFiredRow,
+    LiveMatchRow,
+    ReadBucketRow,
+    RequestLedgerRow,
+    RequestPlaceRow,
+    RunRow,
+    SignalRow,
+    TaxonomySnapshotRow,
+)
 
 _TABLE, _KEY = "connection", "api_key_sealed"
+_OWNED: tuple[Any, ...] = (
+    HypothesisRow, RunRow, TaxonomySnapshotRow, LiveMatchRow, LiveCursorRow, ErasedUnitRow, RequestLedgerRow, RequestPlaceRow,
+)  # fmt: skip
+"""What refers to nothing but its connection, once its own dependants are gone."""
 
 
 def add(
@@ -88,6 +110,50 @@ def configure(tx: Transaction, name_or_id: str, *, actor: str, share: float | No
     row.updated_at = tx.now
     audit.write(tx, actor, "connection.configure", _TABLE, row.id, before=before, after={"share": row.share, "limits": row.limits})
     return _value(row)
+
+
+def remove(tx: Transaction, name_or_id: str, *, actor: str, force: bool = False) -> None:
+    """Remove a connection with its key, taxonomy, runs and book of requests; `Conflict` while it has hypotheses.
+
+    With `force` these go too, with their results, signals and deliveries. The audit log stays, and says how much went. Work under way on the
+    connection fails at its next step.
+    """
+    row = _row(tx, name_or_id)
+    mine = col(HypothesisRow.connection_id) == row.id
+    kept = tx.session.execute(sa.select(sa.func.count()).select_from(HypothesisRow).where(mine)).scalar_one()
+    if kept and not force:
+        raise Conflict(
+            f"The connection {row.name} has {kept} hypotheses, which would go with it, and their results and signals too.",
+            code="conflict.has_hypotheses",
+            fix="Retire what is live and keep the connection, or remove it by force.",
+            details={"hypotheses": kept},
+        )
+    row_id, before = row.id, {"name": row.name, "host": row.host, "project_id": row.project_id}
+    removed = {table: tx.count(statement) for table, statement in _belongings(row_id)}
+    audit.write(tx, actor, "connection.remove", _TABLE, row_id, before=before, after={table: count for table, count in removed.items() if count})
+
+
+def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
+    """Deletions of all that hangs on a connection, and of itself, in an order that leaves no reference to what is gone."""
+
+    def of(parent: Any) -> Any:
+        return sa.select(parent.id).where(parent.connection_id == connection_id)
+
+    signals, hypotheses, runs = of(SignalRow), of(HypothesisRow), of(RunRow)
+    deliveries = sa.select(col(DeliveryRow.id)).where(col(DeliveryRow.signal_id).in_(signals))
+    owned: tuple[tuple[Any, sa.ColumnElement[bool]], ...] = (
+        (DeliveryAttemptRow, col(DeliveryAttemptRow.delivery_id).in_(deliveries)),
+        (DeliveryRow, col(DeliveryRow.signal_id).in_(signals)),
+        (SignalRow, col(SignalRow.connection_id) == connection_id),
+        (LiveFiredRow, col(LiveFiredRow.hypothesis_id).in_(hypotheses)),
+        (HypothesisVersionRow, col(HypothesisVersionRow.hypothesis_id).in_(hypotheses)),
+        (BacktestRow, col(BacktestRow.hypothesis_id).in_(hypotheses)),
+        (ReadBucketRow, col(ReadBucketRow.run_id).in_(runs)),
+        *((row_type, row_type.connection_id == connection_id) for row_type in _OWNED),
+        (ConnectionRow, col(ConnectionRow.id) == connection_id),
+    )
+    for row_type, which in owned:
+        yield row_type.__tablename__, sa.delete(row_type).where(which)
 
 
 def checked(tx: Transaction, name_or_id: str, status: ConnectionStatus, *, problem: str | None = None, timezone: str | None = None) -> Connection:

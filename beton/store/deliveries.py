@@ -21,6 +21,9 @@ from beton.store.records import DeliveryAttempt, Page
 from beton.store.store import Transaction
 from beton.store.tables import DeliveryAttemptRow, DeliveryRow, RouteRow, SignalRow
 
+SEALED_UNIT = "unit_sealed"
+"""The column of a signal that says whom it is about."""
+ATTEMPTS_KEPT = timedelta(days=30)
 RESPONSE_HEAD = 2048
 """Longest beginning of a receiver's answer that is kept, in characters."""
 WAITING = (str(DeliveryStatus.PENDING), str(DeliveryStatus.FAILED))
@@ -54,7 +57,7 @@ def claim(tx: Transaction, *, limit: int, lease: timedelta, route_id: str | None
     claims = []
     for row, signal in tx.session.execute(due).all():
         row.lease, row.leased_until = new_id("lse"), tx.now + lease
-        claims.append(Claim(delivery=to_value(row), signal=signal_value(signal), lease=row.lease, leased_until=row.leased_until))
+        claims.append(Claim(delivery=to_value(row), signal=signal_value(tx, signal), lease=row.lease, leased_until=row.leased_until))
     tx.session.flush()
     return claims
 
@@ -101,7 +104,7 @@ def doubt_overdue(tx: Transaction, route_id: str) -> int:
         )
         .values(status=str(DeliveryStatus.IN_DOUBT), lease=None, leased_until=None, next_attempt_at=None)
     )
-    return _changed(tx, overdue)
+    return tx.count(overdue)
 
 
 def retry(tx: Transaction, delivery_id: str, *, actor: str) -> Delivery:
@@ -168,9 +171,18 @@ def to_value(row: DeliveryRow) -> Delivery:
     return Delivery.model_validate(row.model_dump(exclude={"workspace_id", "lease", "leased_until"}))
 
 
-def signal_value(row: SignalRow) -> Signal:
-    """The frozen value of a row."""
-    return Signal.model_validate(row.model_dump(exclude={"unit_key"}))
+def signal_value(tx: Transaction, row: SignalRow) -> Signal:
+    """The frozen value of a row, with its unit opened."""
+    unit = None if row.unit_sealed is None else tx.sealer.open(row.unit_sealed, tx.place("signal", row.id, SEALED_UNIT))
+    return Signal.model_validate(row.model_dump(exclude={"unit_key", SEALED_UNIT}) | {"unit_id": unit})
+
+
+def drop_old_attempts(tx: Transaction) -> int:
+    """Remove the attempts older than thirty days, with what the receivers answered; how many there were. Each delivery keeps their number."""
+    old = sa.delete(DeliveryAttemptRow).where(
+        col(DeliveryAttemptRow.workspace_id) == tx.workspace_id, col(DeliveryAttemptRow.at) < tx.now - ATTEMPTS_KEPT
+    )
+    return tx.count(old)
 
 
 def _due(tx: Transaction) -> tuple[sa.ColumnElement[bool], ...]:
@@ -190,11 +202,7 @@ def _switch(tx: Transaction, hypothesis_id: str, present: tuple[str, ...], statu
         .where(col(DeliveryRow.signal_id).in_(signals), col(DeliveryRow.status).in_(present), col(DeliveryRow.workspace_id) == tx.workspace_id)
         .values(status=str(status), next_attempt_at=due, **more)
     )
-    return _changed(tx, statement)
-
-
-def _changed(tx: Transaction, statement: Any) -> int:
-    return len(tx.session.execute(statement.returning(col(DeliveryRow.id))).scalars().all())
+    return tx.count(statement)
 
 
 def _locked(tx: Transaction, delivery_id: str) -> DeliveryRow:

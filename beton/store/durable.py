@@ -35,7 +35,7 @@ from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from beton.errors import StoreError
 from beton.settings import Settings
-from beton.store.engines import database_url
+from beton.store.engines import Unavailable, database_url
 
 APPLICATION = "beton"
 SQLITE_EXECUTOR = "beton-sqlite"
@@ -93,7 +93,7 @@ def start_durable(
             config |= {"executor_id": hold.executor_id, "system_database_url": url.render_as_string(hide_password=False)}
         _launch(config, hold)
     except (OperationalError, psycopg.OperationalError) as error:
-        raise StoreError("The job engine cannot reach its database.", code="store.unavailable") from error
+        raise Unavailable("The job engine cannot reach its database.") from error
     if isinstance(hold, _ExecutorLock):
         hold.watch(every, on_takeover)
     return Durable(str(config["executor_id"]), release, hold)

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoneFree
 
 from beton.errors import StoreError
 
@@ -23,12 +24,20 @@ BUSY_SECONDS = 30
 """How long a SQLite writer waits for another. The longest writer is one tick of the sweep."""
 
 _PRAGMAS = (
+    f"PRAGMA busy_timeout = {timedelta(seconds=BUSY_SECONDS) // timedelta(milliseconds=1)}",  # first: the next may have to wait for a lock
     "PRAGMA journal_mode = WAL",
     # FULL, not NORMAL: what we acknowledge (a 2xx, a claimed delivery) has to survive a power cut. A tick is one commit, so it costs one sync.
     "PRAGMA synchronous = FULL",
-    f"PRAGMA busy_timeout = {timedelta(seconds=BUSY_SECONDS) // timedelta(milliseconds=1)}",
     "PRAGMA foreign_keys = ON",
 )
+
+
+class Unavailable(StoreError):
+    """The database is away, locked, full or busy: the same call may succeed later."""
+
+    code = "store.unavailable"
+    status = 503
+    exit_code = 3
 
 
 def open_engine(url: str) -> sa.Engine:
@@ -54,11 +63,13 @@ def database_url(url: str) -> URL:
 
 @contextmanager
 def reached() -> Generator[None]:
-    """Turns the driver's ways of saying that the database is away, locked or full into a `StoreError`."""
+    """Turns the driver's ways of saying that the database is away, locked or full, or all connections in use, into a `StoreError`."""
     try:
         yield
     except OperationalError as error:
-        raise StoreError(f"The database did not answer: {error.orig}", code="store.unavailable") from error
+        raise Unavailable(f"The database did not answer: {error.orig}") from error
+    except NoneFree as error:
+        raise Unavailable("No connection to the database became free in time.") from error
 
 
 def writing(engine: sa.Engine) -> sa.Engine:

@@ -1,5 +1,6 @@
 """Removing a unit from everything that Beton keeps."""
 
+import json
 import secrets
 
 import sqlalchemy as sa
@@ -32,16 +33,19 @@ def erase_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str
     row = {"connection_id": connection_id, "unit_key": key, "workspace_id": tx.workspace_id, "erased_at": tx.now}
     tx.insert_new(ErasedUnitRow, [row])
     signals = _blank_signals(tx, connection_id, key)
-    matches = sa.delete(LiveMatchRow).where(col(LiveMatchRow.connection_id) == connection_id, col(LiveMatchRow.unit_id) == unit_id)
+    named = col(LiveMatchRow.unit_id) == unit_id
+    if unit_kind == "person":  # accounts remember which of their persons did something, where a hypothesis counts them
+        named |= sa.cast(col(LiveMatchRow.value), sa.Text) == json.dumps(unit_id, ensure_ascii=False)
+    matches = sa.delete(LiveMatchRow).where(col(LiveMatchRow.connection_id) == connection_id, named)
     own = sa.select(col(HypothesisRow.id)).where(col(HypothesisRow.connection_id) == connection_id)
     fired = sa.delete(LiveFiredRow).where(col(LiveFiredRow.hypothesis_id).in_(own), col(LiveFiredRow.unit_id) == unit_id)
     runs = sa.select(col(RunRow.id)).where(col(RunRow.connection_id) == connection_id)
     buckets = sa.delete(ReadBucketRow).where(col(ReadBucketRow.run_id).in_(runs))
     erased = Erased(
         signals=signals,
-        live_matches=len(tx.session.execute(matches.returning(col(LiveMatchRow.atom))).all()),
-        live_fired=len(tx.session.execute(fired.returning(col(LiveFiredRow.occurrence))).all()),
-        read_buckets=len(tx.session.execute(buckets.returning(col(ReadBucketRow.bucket))).all()),
+        live_matches=tx.count(matches),
+        live_fired=tx.count(fired),
+        read_buckets=tx.count(buckets),
     )
     audit.write(tx, actor, "unit.erase", "connection", connection_id, after=erased.model_dump())
     return erased
@@ -57,7 +61,7 @@ def _blank_signals(tx: Transaction, connection_id: str, key: str) -> int:
     found = sa.select(SignalRow).where(col(SignalRow.connection_id) == connection_id, col(SignalRow.unit_key) == key)
     rows = tx.session.execute(found.with_for_update()).scalars().all()
     for row in rows:
-        row.unit_id, row.receipts = None, []
+        row.unit_sealed, row.receipts = None, []
         row.unit_key = f"erased:{secrets.token_hex(16)}"  # not even the hash stays with the fact
     tx.session.flush()
     deliveries = sa.select(col(DeliveryRow.id)).where(col(DeliveryRow.signal_id).in_([row.id for row in rows]))

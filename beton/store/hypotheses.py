@@ -16,6 +16,7 @@ from beton.lifecycle import Action, Status, check_approval, move
 from beton.store import audit
 from beton.store.columns import new_id
 from beton.store.deliveries import give_up, hold, release
+from beton.store.live import recall_fired
 from beton.store.paging import page
 from beton.store.records import Hypothesis, HypothesisVersion, NewHypothesis, Page
 from beton.store.store import Transaction
@@ -114,6 +115,7 @@ def decide(
             col(HypothesisVersionRow.hypothesis_id) == row.id, col(HypothesisVersionRow.version) == row.version
         )
         tx.session.execute(approved.values(backtest_id=backtest_id))
+        recall_fired(tx, row.id, row.version)
     after = {"status": str(status), "row_version": row.row_version, "reason": reason, "override_reason": row.override_reason, "clears": clears}
     audit.write(tx, actor, f"hypothesis.{action}", _TABLE, row.id, before=before, after=after)
     return _value(row)

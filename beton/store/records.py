@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import AwareDatetime, Field
 
@@ -222,23 +222,23 @@ class AuditEntry(Value):
     after: dict[str, Any] | None
 
 
-class LiveMatch(Value):
-    """One event that matched one atom of a live hypothesis: its instant and, where the hypothesis names a value, that value."""
+class LiveMatch(NamedTuple):
+    """One event that matched one atom of a live hypothesis: its instant and, where the hypothesis names a value, that value.
+
+    A tuple and no checked value, its instant in microseconds since 1970: there may be hundreds of thousands in a sweep.
+    """
 
     atom: str
     unit_id: str
-    at: AwareDatetime
-    event_id: str
+    at: int
     value: Any = None
-    scope: str = ""
-    """A hypothesis id, or empty for atoms shared by the connection's hypotheses."""
 
 
-class LiveFired(Value):
-    """A unit that has had its fire for this hypothesis version, sent or seen by the backtest."""
+class LiveFired(NamedTuple):
+    """A unit that has had its fire for this hypothesis version, sent or seen by the backtest; `at` in microseconds since 1970."""
 
     unit_id: str
-    fired_at: AwareDatetime
+    at: int
     occurrence: int = 1
 
 

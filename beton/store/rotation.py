@@ -4,28 +4,47 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from beton.store.store import Transaction
-from beton.store.tables import ConnectionRow, RouteRow, TaxonomySnapshotRow, WorkspaceRow
+from beton.store.sealing import prefix_of
+from beton.store.store import Store, Transaction
+from beton.store.tables import ConnectionRow, RouteRow, SignalRow, TaxonomySnapshotRow, WorkspaceRow
+
+AT_ONCE = 2000
+"""Seals per transaction: some tens of milliseconds, for which other writers wait."""
 
 SEALED_COLUMNS: dict[type[Any], str] = {
     WorkspaceRow: "unit_hash_key_sealed",
     ConnectionRow: "api_key_sealed",
     TaxonomySnapshotRow: "samples_sealed",
     RouteRow: "destination_sealed",
+    SignalRow: "unit_sealed",
 }
 """Every column that holds a sealed text. A test compares it with the tables."""
 
 
-def reseal_all(tx: Transaction) -> int:
-    """Bring every secret of the workspace under the active key; how many were changed. Afterwards the former keys may be dropped."""
+def reseal_all(store: Store, at_once: int = AT_ONCE) -> int:
+    """Bring every secret of the workspace under the active key, some at a time; how many were changed. Then the former keys may be dropped."""
     changed = 0
-    for row_type, column in SEALED_COLUMNS.items():
-        owner = row_type.id if row_type is WorkspaceRow else row_type.workspace_id
-        for row in tx.session.execute(sa.select(row_type).where(owner == tx.workspace_id).with_for_update()).scalars():
-            sealed = getattr(row, column)
-            fresh = None if sealed is None else tx.sealer.reseal(sealed, tx.place(row_type.__tablename__, row.id, column))
-            if fresh is not None:
-                setattr(row, column, fresh)
-                changed += 1
-    tx.session.flush()
+    for row_type in SEALED_COLUMNS:
+        while True:
+            with store.transaction() as tx:
+                some = reseal_some(tx, row_type, at_once)
+            changed += some
+            if some < at_once:
+                break
     return changed
+
+
+def reseal_some(tx: Transaction, row_type: type[Any], limit: int) -> int:
+    """Bring up to `limit` secrets of one table under the active key; how many there were."""
+    table = row_type.metadata.tables[row_type.__tablename__]
+    column = table.c[SEALED_COLUMNS[row_type]]
+    owner = table.c.id if row_type is WorkspaceRow else table.c.workspace_id
+    present = prefix_of(tx.sealer.active)
+    former = (owner == tx.workspace_id, column.is_not(None), sa.func.substr(column, 1, len(present)) != present)
+    found = tx.session.execute(sa.select(table.c.id, column).where(*former).limit(limit).with_for_update()).all()
+    fresh = [{"row": row, "sealed": tx.sealer.reseal(sealed, tx.place(table.name, row, column.name))} for row, sealed in found]
+    if fresh:
+        statement = sa.update(table).where(table.c.id == sa.bindparam("row")).values({column.name: sa.bindparam("sealed")})
+        tx.session.connection().execute(statement, fresh)
+        tx.session.expire_all()
+    return len(fresh)

@@ -2,7 +2,7 @@
 
 A sealed text is `v1.<key id>.<base64(nonce ‖ ciphertext)>`. The place (workspace, table, row, field) is authenticated with it, so a ciphertext
 copied to another row or column does not open there. Several keys may open; only the first seals. Nonces are random 96 bits: with one key, a
-collision becomes likely only after some 2^32 seals, far beyond what a store of credentials writes.
+collision becomes likely only after some 2^32 seals, far beyond the signals that anybody could read.
 """
 
 import base64
@@ -60,7 +60,7 @@ class Sealer:
         """The sealed text of a secret for one place."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         ciphertext = self._ciphers[self.active].encrypt(nonce, secret.encode(), place.authenticated())
-        return f"{FORMAT}.{self.active}.{base64.b64encode(nonce + ciphertext).decode()}"
+        return f"{prefix_of(self.active)}{base64.b64encode(nonce + ciphertext).decode()}"
 
     def open(self, sealed: str, place: Place) -> str:
         """The secret; `UnknownKey` or `SealBroken` otherwise, neither of which quotes the text."""
@@ -80,6 +80,11 @@ class Sealer:
     def reseal(self, sealed: str, place: Place) -> str | None:
         """The text under the active key, or `None` when it already is: the whole of key rotation."""
         return None if sealed_with(sealed) == self.active else self.seal(self.open(sealed, place), place)
+
+
+def prefix_of(key_id: str) -> str:
+    """What every text sealed with a key begins with."""
+    return f"{FORMAT}.{key_id}."
 
 
 def sealed_with(sealed: str) -> str:

@@ -12,8 +12,8 @@ from sqlmodel import col
 from beton.errors import Conflict, NotFound
 from beton.lifecycle import SENDING, Status
 from beton.signals import DeliveryStatus, Finding, Signal
-from beton.store.columns import new_id
-from beton.store.deliveries import signal_value
+from beton.store.columns import microseconds, new_id
+from beton.store.deliveries import SEALED_UNIT, signal_value
 from beton.store.erasure import erased_keys
 from beton.store.paging import page
 from beton.store.records import Page
@@ -32,16 +32,18 @@ def record(
     """
     hypothesis = _approved(tx, hypothesis_id, version)
     erased = erased_keys(tx, hypothesis.connection_id)
-    values = [value for value in (_values(tx, hypothesis, finding) for finding in findings) if value["unit_key"] not in erased]
-    fresh = set(tx.insert_new(SignalRow, values))
-    written = [value for value in values if value["id"] in fresh]
-    if not written:
+    made = [(_values(tx, hypothesis, finding), finding) for finding in findings]
+    made = [(value, finding) for value, finding in made if value["unit_key"] not in erased]
+    fresh = set(tx.insert_new(SignalRow, [value for value, _ in made]))
+    made = [(value, finding) for value, finding in made if value["id"] in fresh]
+    if not made:
         return []
-    tx.insert_new(LiveFiredRow, [_fired(value) for value in written])
+    written = [value for value, _ in made]
+    tx.insert_new(LiveFiredRow, [_fired(value, finding) for value, finding in made])
     tx.insert_new(DeliveryRow, [_delivery(tx, hypothesis, value, route) for value in written for route in _routes(tx, route_ids)])
     counted = col(HypothesisRow.fired_count) + len(written)
     tx.session.execute(sa.update(HypothesisRow).where(col(HypothesisRow.id) == hypothesis_id).values(fired_count=counted))
-    return [signal_value(SignalRow(**value)) for value in written]
+    return [signal_value(tx, SignalRow(**value)) for value in written]
 
 
 def get(tx: Transaction, signal_id: str) -> Signal:
@@ -49,7 +51,7 @@ def get(tx: Transaction, signal_id: str) -> Signal:
     row = tx.session.get(SignalRow, signal_id)
     if row is None or row.workspace_id != tx.workspace_id:
         raise NotFound(f"There is no signal {signal_id}.")
-    return signal_value(row)
+    return signal_value(tx, row)
 
 
 def listing(
@@ -69,14 +71,14 @@ def listing(
         query = query.where(col(SignalRow.connection_id) == connection_id)
     if since is not None:
         query = query.where(col(SignalRow.detected_at) >= since)
-    return page(tx, query, SignalRow, SignalRow.detected_at, signal_value, limit=limit, after=after)
+    return page(tx, query, SignalRow, SignalRow.detected_at, lambda row: signal_value(tx, row), limit=limit, after=after)
 
 
 def of_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str) -> list[Signal]:
     """All signals about one unit, oldest first."""
     key = tx.unit_key(connection_id, unit_kind, unit_id)
     query = sa.select(SignalRow).where(col(SignalRow.connection_id) == connection_id, col(SignalRow.unit_key) == key)
-    return [signal_value(row) for row in tx.session.execute(query.order_by(col(SignalRow.fired_at), col(SignalRow.id))).scalars()]
+    return [signal_value(tx, row) for row in tx.session.execute(query.order_by(col(SignalRow.fired_at), col(SignalRow.id))).scalars()]
 
 
 def _approved(tx: Transaction, hypothesis_id: str, version: int) -> HypothesisRow:
@@ -96,15 +98,16 @@ def _approved(tx: Transaction, hypothesis_id: str, version: int) -> HypothesisRo
 
 
 def _values(tx: Transaction, hypothesis: HypothesisRow, finding: Finding) -> dict[str, Any]:
+    row_id = new_id("sig")
     return {
-        "id": new_id("sig"),
+        "id": row_id,
         "workspace_id": tx.workspace_id,
         "connection_id": hypothesis.connection_id,
         "hypothesis_id": hypothesis.id,
         "hypothesis_version": hypothesis.version,
         "type": hypothesis.type,
         "unit_kind": finding.unit_kind,
-        "unit_id": finding.unit_id,
+        SEALED_UNIT: tx.sealer.seal(finding.unit_id, tx.place("signal", row_id, SEALED_UNIT)),
         "unit_key": tx.unit_key(hypothesis.connection_id, finding.unit_kind, finding.unit_id),
         "occurrence": finding.occurrence,
         "fired_at": finding.fired_at,
@@ -114,9 +117,9 @@ def _values(tx: Transaction, hypothesis: HypothesisRow, finding: Finding) -> dic
     }
 
 
-def _fired(value: dict[str, Any]) -> dict[str, Any]:
-    kept = ("hypothesis_id", "hypothesis_version", "unit_id", "occurrence", "workspace_id", "fired_at")
-    return {name: value[name] for name in kept}
+def _fired(value: dict[str, Any], finding: Finding) -> dict[str, Any]:
+    kept = ("hypothesis_id", "hypothesis_version", "occurrence", "workspace_id")
+    return {name: value[name] for name in kept} | {"unit_id": finding.unit_id, "at": microseconds(finding.fired_at)}
 
 
 def _routes(tx: Transaction, route_ids: Collection[str] | None) -> list[str]:

@@ -11,10 +11,11 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,9 @@ from beton.store.engines import open_engine, reached, reading, writing
 from beton.store.migrate import migrate, require_current
 from beton.store.sealing import Place, Sealer
 from beton.store.tables import WorkspaceRow
+
+BATCH = 2000
+"""Rows handed to the driver at once; above it nothing is gained."""
 
 DEFAULT_WORKSPACE = "wsp_default"
 """The one workspace of an installation, until accounts bring more."""
@@ -51,6 +55,18 @@ class Transaction:
         message = "\0".join((connection_id, unit_kind, unit_id)).encode()
         return base64.b32encode(hmac.digest(self.unit_hash_key, message, hashlib.sha256)[:20]).decode().lower()
 
+    def count(self, statement: sa.Update | sa.Delete) -> int:
+        """Run an update or a deletion; how many rows it met. What was loaded before is read anew when it is looked at."""
+        met = self.session.execute(statement, execution_options={"synchronize_session": False})
+        self.session.expire_all()
+        return met.rowcount if isinstance(met, sa.CursorResult) else 0
+
+    def insert_many(self, row_type: type[Row], rows: Iterable[dict[str, Any]]) -> None:
+        """Insert any number of rows, leaving out those that a key already has, without telling which: several times faster than `insert_new`."""
+        statement, waiting = self._insert(row_type), iter(rows)
+        while batch := list(islice(waiting, BATCH)):
+            self.session.connection().execute(statement, batch)
+
     def insert_new(self, row_type: type[Row], values: list[dict[str, Any]]) -> list[str]:
         """Insert rows, leaving out those that a unique key already has; the first key column of those that were new, in no order.
 
@@ -58,10 +74,12 @@ class Transaction:
         """
         if not values:
             return []
-        table = row_type.metadata.tables[str(row_type.__tablename__)]
+        statement = self._insert(row_type)
+        return list(self.session.execute(statement.returning(next(iter(statement.table.primary_key))), values).scalars())
+
+    def _insert(self, row_type: type[Row]) -> Any:
         insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        statement = insert(table).on_conflict_do_nothing().returning(next(iter(table.primary_key)))
-        return list(self.session.execute(statement, values).scalars())
+        return insert(row_type.metadata.tables[str(row_type.__tablename__)]).on_conflict_do_nothing()
 
 
 class Store:

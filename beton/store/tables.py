@@ -1,7 +1,7 @@
 """The tables. Rows live and die in this room; what leaves it are the frozen values of `records` and `beton.signals`.
 
 No column can hold an event's properties: there are counts, fires, instants, event names, ids, and the values that a hypothesis itself names.
-Columns that hold credentials or sampled values end in `_sealed` and contain only what `sealing` made.
+Columns that hold credentials, sampled values or the units of signals end in `_sealed` and contain only what `sealing` made.
 """
 
 from datetime import datetime
@@ -12,7 +12,7 @@ from sqlmodel import Field
 
 from beton.lifecycle import Status
 from beton.signals import DeliveryStatus
-from beton.store.columns import Row, belongs_to, document, maybe_document, maybe_moment, moment, one_of
+from beton.store.columns import Row, belongs_to, document, maybe_document, maybe_moment, microsecond_moment, moment, one_of
 
 UNIT_KINDS = ("person", "account")
 COMPACT = {"sqlite_with_rowid": False}
@@ -79,12 +79,14 @@ class HypothesisRow(Row, table=True):
     __table_args__ = (
         sa.UniqueConstraint("workspace_id", "connection_id", "fingerprint"),
         sa.Index(None, "workspace_id", "status"),
+        sa.Index(None, "workspace_id", "created_at", "id"),
+        sa.Index(None, "connection_id", "created_at", "id"),
         one_of("status", *Status),
         one_of("source", "agent", "person", "search"),
     )
     id: str = Field(primary_key=True)
     workspace_id: str = belongs_to("workspace", index=False)
-    connection_id: str = belongs_to("connection")
+    connection_id: str = belongs_to("connection", index=False)
     name: str
     version: int = 1
     fingerprint: str
@@ -124,7 +126,7 @@ class HypothesisVersionRow(Row, table=True):
 class RunRow(Row, table=True):
     __tablename__ = "run"
     __table_args__ = (
-        sa.Index(None, "workspace_id", "created_at"),
+        sa.Index(None, "workspace_id", "created_at", "id"),
         one_of("kind", "taxonomy", "propose", "backtest", "sweep"),
         one_of("status", "queued", "running", "done", "failed", "cancelled"),
     )
@@ -174,6 +176,8 @@ class SignalRow(Row, table=True):
     __table_args__ = (
         sa.UniqueConstraint("hypothesis_id", "hypothesis_version", "unit_key", "occurrence"),
         sa.Index(None, "workspace_id", "detected_at", "id"),
+        sa.Index(None, "connection_id", "detected_at", "id"),
+        sa.Index(None, "hypothesis_id", "detected_at", "id"),
         sa.Index(None, "connection_id", "unit_key"),
         one_of("unit_kind", *UNIT_KINDS),
     )
@@ -184,7 +188,7 @@ class SignalRow(Row, table=True):
     hypothesis_version: int
     type: str
     unit_kind: str
-    unit_id: str | None
+    unit_sealed: str | None
     unit_key: str
     occurrence: int
     fired_at: datetime = moment()
@@ -204,14 +208,16 @@ class ErasedUnitRow(Row, table=True):
 
 
 class LiveMatchRow(Row, table=True):
+    """In the order of the key: sweeps forget from an instant on, append there, and read a scope whole."""
+
     __tablename__ = "live_match"
-    __table_args__ = (sa.Index(None, "connection_id", "at"), COMPACT)
+    __table_args__ = (COMPACT,)
     connection_id: str = belongs_to("connection", key=True)
     scope: str = Field(primary_key=True)
+    at: int = microsecond_moment(key=True)
     atom: str = Field(primary_key=True)
     unit_id: str = Field(primary_key=True)
-    at: datetime = moment(key=True)
-    event_id: str = Field(primary_key=True)
+    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     workspace_id: str = belongs_to("workspace", index=False)
     value: Any = maybe_document()
 
@@ -224,7 +230,7 @@ class LiveFiredRow(Row, table=True):
     unit_id: str = Field(primary_key=True)
     occurrence: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
     workspace_id: str = belongs_to("workspace", index=False)
-    fired_at: datetime = moment()
+    at: int = microsecond_moment()
 
 
 class LiveCursorRow(Row, table=True):
@@ -256,12 +262,14 @@ class DeliveryRow(Row, table=True):
     __table_args__ = (
         sa.UniqueConstraint("signal_id", "route_id"),
         sa.Index(None, "status", "next_attempt_at"),
+        sa.Index(None, "workspace_id", "created_at", "id"),
+        sa.Index(None, "route_id", "created_at", "id"),
         one_of("status", *DeliveryStatus),
     )
     id: str = Field(primary_key=True)
-    workspace_id: str = belongs_to("workspace")
+    workspace_id: str = belongs_to("workspace", index=False)
     signal_id: str = belongs_to("signal", index=False)
-    route_id: str = belongs_to("route")
+    route_id: str = belongs_to("route", index=False)
     status: str = str(DeliveryStatus.PENDING)
     attempts: int = 0
     next_attempt_at: datetime | None = maybe_moment()

@@ -51,10 +51,11 @@ def samples(tx: Transaction, connection_id: str) -> dict[str, Any] | None:
     return json.loads(tx.sealer.open(row.samples_sealed, tx.place(_TABLE, row.id, _SEALED)))
 
 
-def drop_expired_samples(tx: Transaction) -> None:
-    """Remove the values that are older than thirty days."""
-    due = sa.update(TaxonomySnapshotRow).where(col(TaxonomySnapshotRow.samples_expire_at) <= tx.now)
-    tx.session.execute(due.values(samples_sealed=None, samples_expire_at=None))
+def drop_expired_samples(tx: Transaction) -> int:
+    """Remove the values that are older than thirty days; of how many snapshots."""
+    mine = col(TaxonomySnapshotRow.workspace_id) == tx.workspace_id
+    due = sa.update(TaxonomySnapshotRow).where(mine, col(TaxonomySnapshotRow.samples_expire_at) <= tx.now)
+    return tx.count(due.values(samples_sealed=None, samples_expire_at=None))
 
 
 def _latest(tx: Transaction, connection_id: str) -> TaxonomySnapshotRow | None:

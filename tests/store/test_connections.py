@@ -2,17 +2,22 @@ import threading
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.exc import InternalError
 
 from beton.errors import Conflict, NotFound, StoreError
-from beton.store import audit, connections, operator_keys, routes, taxonomies
+from beton.lifecycle import Action
+from beton.signals import AttemptOutcome, DeliveryStatus
+from beton.store import audit, backtests, connections, deliveries, hypotheses, live, operator_keys, routes, runs, signals, taxonomies
 from beton.store.engines import open_engine
-from beton.store.records import Connection, Route
+from beton.store.erasure import erase_unit
+from beton.store.records import Connection, LiveFired, LiveMatch, NewBacktest, Route
 from beton.store.rotation import SEALED_COLUMNS, reseal_all
 from beton.store.sealing import Sealer
 from beton.store.store import Store
-from beton.store.tables import Row
+from beton.store.tables import RequestLedgerRow, RequestPlaceRow, Row
 from tests.conftest import Clock
+from tests.store.steps import approved, finding, proposed
 
 
 def test_a_connection_is_found_by_name_and_by_id_and_gives_its_key_only_when_asked(store: Store, connection: Connection) -> None:
@@ -77,20 +82,74 @@ def test_sampled_values_are_kept_for_thirty_days(store: Store, connection: Conne
 
 
 def test_after_rotation_the_former_key_is_not_needed(store: Store, connection: Connection, route: Route, clock: Clock) -> None:
+    hypothesis = approved(store, connection)
     with store.transaction() as tx:
         taxonomies.save(tx, connection.id, {}, {"plan": ["free"]})
         key_before = tx.unit_key(connection.id, "person", "p1")
+        signals.record(tx, hypothesis.id, 1, [finding(f"p{number}", clock.now) for number in range(5)])
     old, new = bytes(range(32)), bytes(range(32, 64))
     both = Store(store.engine, Sealer({"k2": new, "k1": old}), clock)
-    with both.transaction() as tx:
-        assert reseal_all(tx) == 4
-        assert reseal_all(tx) == 0
+    assert reseal_all(both, at_once=2) == 9
+    assert reseal_all(both) == 0
     alone = Store(store.engine, Sealer({"k2": new}), clock)
     with alone.reading() as tx:
         assert connections.api_key(tx, "shop") == "phx_canaryCANARYcanary"
         assert tx.unit_key(connection.id, "person", "p1") == key_before
+        assert [signal.unit_id for signal in signals.of_unit(tx, connection.id, "person", "p3")] == ["p3"]
     with pytest.raises(StoreError), store.reading() as tx:
         connections.api_key(tx, "shop")
+
+
+def test_a_connection_with_hypotheses_is_removed_only_by_force_and_then_without_trace_but_in_the_audit_log(
+    store: Store, connection: Connection, route: Route, clock: Clock
+) -> None:
+    hypothesis = approved(store, connection)
+    with store.transaction() as tx:
+        taxonomies.save(tx, connection.id, {})
+        run = runs.queue(tx, "backtest", connection_id=connection.id)
+        runs.save_bucket(tx, run.id, 0, {})
+        told = {"hypothesis_id": hypothesis.id, "hypothesis_version": 1, "run_id": run.id, "fingerprint": "f1", "result": {}, "clears": None}
+        (result,) = backtests.record(tx, [NewBacktest(as_of=tx.now, window_days=90, **told)])
+        hypotheses.decide(tx, hypothesis.id, Action.PAUSE, expected_row_version=2, actor="ada")
+        hypotheses.decide(tx, hypothesis.id, Action.RETIRE, expected_row_version=3, actor="ada")
+        hypotheses.decide(tx, hypothesis.id, Action.REOPEN, expected_row_version=4, actor="ada")
+        hypotheses.decide(tx, hypothesis.id, Action.APPROVE, expected_row_version=5, actor="ada", clears=True, backtest_id=result.id)
+        signals.record(tx, hypothesis.id, 1, [finding("p1", clock.now)])
+        live.remember(tx, connection.id, "s", "person", [LiveMatch("a", "p1", 1)])
+        live.mark_fired(tx, hypothesis, "person", [LiveFired("p2", 1)])
+        live.advance(tx, connection.id, "s", clock.now)
+        erase_unit(tx, connection.id, "person", "p9", actor="ada")
+        (claim,) = deliveries.claim(tx, limit=1, lease=timedelta(minutes=1))
+        deliveries.settle(tx, claim.delivery.id, claim.lease, AttemptOutcome(status=DeliveryStatus.DELIVERED, status_code=200))
+        tx.session.add(RequestLedgerRow(workspace_id=tx.workspace_id, connection_id=connection.id, surface="query", at=tx.now, requests=1, read=1))
+        tx.session.add(RequestPlaceRow(workspace_id=tx.workspace_id, connection_id=connection.id, surface="query", holder="h", until=tx.now))
+    with pytest.raises(Conflict, match="1 hypotheses"), store.transaction() as tx:
+        connections.remove(tx, "shop", actor="ada")
+    with store.transaction() as tx:
+        connections.remove(tx, "shop", actor="ada", force=True)
+    with store.reading() as tx:
+        left = {name for name, table in Row.metadata.tables.items() if tx.session.execute(sa.select(sa.func.count()).select_from(table)).scalar()}
+        newest = audit.entries(tx, object_id=connection.id)[0]
+    assert left == {"workspace", "route", "audit_entry"}
+    assert (newest.action, newest.before) == ("connection.remove", {"name": "shop", "host": "https://eu.posthog.com", "project_id": "17"})
+    assert newest.after is not None
+    assert newest.after["signal"] == newest.after["delivery_attempt"] == 1
+
+
+def test_a_connection_without_hypotheses_is_removed_and_its_name_is_free(store: Store, connection: Connection) -> None:
+    other = connect(store, "other")
+    kept = proposed(store, other)
+    with store.transaction() as tx:
+        connections.remove(tx, "shop", actor="ada")
+    with store.reading() as tx:
+        assert connections.every(tx) == [other]
+        assert hypotheses.get(tx, kept.id) == kept
+    assert connect(store, "shop").id != connection.id
+
+
+def connect(store: Store, name: str) -> Connection:
+    with store.transaction() as tx:
+        return connections.add(tx, name=name, host="https://x", project_id="1", api_key="k", actor="ada")
 
 
 def test_rotation_knows_every_sealed_column() -> None:

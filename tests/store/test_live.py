@@ -1,70 +1,82 @@
 from datetime import timedelta
 
+from beton.lifecycle import Action
 from beton.store import audit, deliveries, erasure, live, runs, signals
+from beton.store.columns import microseconds
 from beton.store.records import Connection, LiveFired, LiveMatch, Route
 from beton.store.store import Store
 from tests.conftest import Clock
-from tests.store.steps import approved, every_text, finding
+from tests.store.steps import approved, decide, every_text, finding
+
+SCOPE = "hyp_1 v1"
+DAY = 86_400_000_000
 
 
-def a_match(clock: Clock, unit_id: str = "p1", event_id: str = "e1", **more) -> LiveMatch:
-    return LiveMatch(atom="invited", unit_id=unit_id, at=clock.now, event_id=event_id, **more)
+def a_match(clock: Clock, unit_id: str = "p1", **more) -> LiveMatch:
+    return LiveMatch("invited", unit_id, microseconds(clock.now), **more)
 
 
 def test_overlapping_reads_remember_a_match_once_and_tied_events_twice(store: Store, connection: Connection, clock: Clock) -> None:
+    match = a_match(clock)
     with store.transaction() as tx:
-        live.remember(tx, connection.id, "person", [a_match(clock), a_match(clock, event_id="e2")])
-        live.remember(tx, connection.id, "person", [a_match(clock)])
+        live.remember(tx, connection.id, SCOPE, "person", [match, match])
+        live.remember(tx, connection.id, SCOPE, "person", [match])
     with store.reading() as tx:
-        kept = live.matches(tx, connection.id)
-    assert [(match.at, match.event_id) for match in kept] == [(clock.now, "e1"), (clock.now, "e2")]
+        assert live.matches(tx, connection.id, SCOPE) == [match, match]
 
 
-def test_matches_are_found_by_scope_unit_and_time_and_forgotten_beyond_the_look_back(store: Store, connection: Connection, clock: Clock) -> None:
-    early = clock.now
+def test_values_come_back_as_they_were(store: Store, connection: Connection, clock: Clock) -> None:
+    kept = [a_match(clock, value=value) for value in ("free", 3.5, True, None, 0, "1")]
     with store.transaction() as tx:
-        live.remember(tx, connection.id, "person", [a_match(clock, value="free", scope="hyp_1"), a_match(clock), a_match(clock, "p2")])
-    clock.advance(timedelta(days=1))
+        live.remember(tx, connection.id, SCOPE, "person", kept)
+    with store.reading() as tx:
+        assert live.matches(tx, connection.id, SCOPE) == kept
+
+
+def test_a_scope_is_read_by_instant_and_forgotten_from_either_end(store: Store, connection: Connection, clock: Clock) -> None:
+    now = microseconds(clock.now)
+    kept = [LiveMatch("invited", unit, now + day * DAY) for day, unit in enumerate(("p2", "p1", "p2"))]
     with store.transaction() as tx:
-        live.remember(tx, connection.id, "person", [a_match(clock, value=3.5)])
-        assert [match.value for match in live.matches(tx, connection.id, scope="hyp_1")] == ["free"]
-        assert [match.at for match in live.matches(tx, connection.id, unit_ids=["p1"])] == [early, clock.now]
-        assert [match.value for match in live.matches(tx, connection.id, since=clock.now)] == [3.5]
-        live.prune(tx, connection.id, before=clock.now)
-        assert len(live.matches(tx, connection.id)) == 1
-        assert live.matches(tx, connection.id, scope="hyp_1") == []
-        live.forget(tx, connection.id, "")
-        assert live.matches(tx, connection.id) == []
+        live.remember(tx, connection.id, SCOPE, "person", reversed(kept))
+        live.remember(tx, connection.id, "hyp_2 v1", "person", kept[:1])
+        assert live.matches(tx, connection.id, SCOPE) == kept
+        live.forget(tx, connection.id, SCOPE, since=now + 2 * DAY)
+        live.prune(tx, connection.id, SCOPE, now + DAY)
+        assert live.matches(tx, connection.id, SCOPE) == kept[1:2]
+        live.forget(tx, connection.id, SCOPE)
+        assert live.matches(tx, connection.id, SCOPE) == []
+        assert live.matches(tx, connection.id, "hyp_2 v1") == kept[:1]
 
 
 def test_many_matches_fit(store: Store, connection: Connection, clock: Clock) -> None:
     with store.transaction() as tx:
-        live.remember(tx, connection.id, "person", (a_match(clock, f"p{number}") for number in range(4500)))
-        assert len(live.matches(tx, connection.id)) == 4500
+        live.remember(tx, connection.id, SCOPE, "person", (a_match(clock, f"p{number}") for number in range(4500)))
+        assert len(live.matches(tx, connection.id, SCOPE)) == 4500
 
 
 def test_the_cursor_never_moves_back(store: Store, connection: Connection, clock: Clock) -> None:
     with store.transaction() as tx:
-        assert live.read_until(tx, connection.id) is None
-        live.advance(tx, connection.id, clock.now)
-        live.advance(tx, connection.id, clock.now - timedelta(minutes=5))
+        assert live.read_until(tx, connection.id, SCOPE) is None
+        live.advance(tx, connection.id, SCOPE, clock.now)
+        live.advance(tx, connection.id, SCOPE, clock.now - timedelta(minutes=5))
     with store.transaction() as tx:
-        assert live.read_until(tx, connection.id) == clock.now
-        live.advance(tx, connection.id, clock.now + timedelta(minutes=5))
+        assert live.read_until(tx, connection.id, SCOPE) == clock.now
+        live.advance(tx, connection.id, SCOPE, clock.now + timedelta(minutes=5))
     with store.transaction() as tx:
-        assert live.read_until(tx, connection.id) == clock.now + timedelta(minutes=5)
+        assert live.read_until(tx, connection.id, SCOPE) == clock.now + timedelta(minutes=5)
         live.rewind(tx, connection.id)
     with store.reading() as tx:
-        assert live.read_until(tx, connection.id) is None
+        assert live.read_until(tx, connection.id, SCOPE) is None
 
 
 def test_units_that_fired_in_the_backtested_window_are_known_to_have_fired(store: Store, connection: Connection, clock: Clock) -> None:
     hypothesis = approved(store, connection)
     with store.transaction() as tx:
-        units = [LiveFired(unit_id="p1", fired_at=clock.now), LiveFired(unit_id="p1", fired_at=clock.now, occurrence=2)]
+        now = microseconds(clock.now)
+        units = [LiveFired("p1", now), LiveFired("p1", now + DAY, occurrence=2)]
         live.mark_fired(tx, hypothesis, "person", units)
         live.mark_fired(tx, hypothesis, "person", units)
-        assert {unit: last.occurrence for unit, last in live.fired(tx, hypothesis.id, 1).items()} == {"p1": 2}
+        assert live.fired(tx, hypothesis.id, 1) == {"p1": (now + DAY, 2)}
         assert live.fired(tx, hypothesis.id, 2) == {}
 
 
@@ -74,7 +86,7 @@ def test_an_erased_unit_is_nowhere_and_does_not_come_back(store: Store, connecti
     with store.transaction() as tx:
         run = runs.queue(tx, "backtest", connection_id=connection.id)
         runs.save_bucket(tx, run.id, 0, {"fires": [["canary@example.com", 5]]})
-        live.remember(tx, connection.id, "person", [match, a_match(clock, "p2")])
+        live.remember(tx, connection.id, SCOPE, "person", [match, a_match(clock, "p2")])
         signals.record(tx, hypothesis.id, 1, [finding("canary@example.com", clock.now), finding("p2", clock.now)])
     with store.transaction() as tx:
         erased = erasure.erase_unit(tx, connection.id, "person", "canary@example.com", actor="ada")
@@ -82,10 +94,50 @@ def test_an_erased_unit_is_nowhere_and_does_not_come_back(store: Store, connecti
     assert "canary@example.com" not in every_text(store)
     with store.transaction() as tx:
         assert signals.record(tx, hypothesis.id, 1, [finding("canary@example.com", clock.now)]) == []
-        live.remember(tx, connection.id, "person", [match])
-        live.mark_fired(tx, hypothesis, "person", [LiveFired(unit_id="canary@example.com", fired_at=clock.now)])
+        live.remember(tx, connection.id, SCOPE, "person", [match])
+        live.mark_fired(tx, hypothesis, "person", [LiveFired("canary@example.com", microseconds(clock.now))])
         assert set(live.fired(tx, hypothesis.id, 1)) == {"p2"}
-        assert [kept.unit_id for kept in live.matches(tx, connection.id)] == ["p2"]
+        assert [kept.unit_id for kept in live.matches(tx, connection.id, SCOPE)] == ["p2"]
         assert len(signals.listing(tx).data) == 2, "the bare fact stays, so that realised precision stays right"
         assert [one.signal.unit_id for one in deliveries.claim(tx, limit=9, lease=timedelta(minutes=1))] == ["p2"]
         assert audit.entries(tx)[0].action == "unit.erase"
+
+
+def test_a_person_is_erased_from_the_memory_of_accounts_too(store: Store, connection: Connection, clock: Clock) -> None:
+    """Where a hypothesis counts an account's persons, their ids are remembered values."""
+    by_person = [a_match(clock, "acme", value="canary@example.com"), a_match(clock, "acme", value="p2")]
+    with store.transaction() as tx:
+        live.remember(tx, connection.id, SCOPE, "account", by_person)
+        assert erasure.erase_unit(tx, connection.id, "person", "canary@example.com", actor="ada").live_matches == 1
+    assert "canary" not in every_text(store)
+    with store.transaction() as tx:
+        live.remember(tx, connection.id, SCOPE, "account", by_person)
+        assert [kept.value for kept in live.matches(tx, connection.id, SCOPE)] == ["p2"]
+
+
+def test_what_is_live_no_more_is_forgotten(store: Store, connection: Connection, clock: Clock) -> None:
+    ended, living = approved(store, connection, "f1"), approved(store, connection, "f2")
+    with store.transaction() as tx:
+        for hypothesis in (ended, living):
+            live.remember(tx, connection.id, hypothesis.id, "person", [a_match(clock)])
+            live.mark_fired(tx, hypothesis, "person", [LiveFired("p1", microseconds(clock.now))])
+            live.advance(tx, connection.id, hypothesis.id, clock.now)
+        assert live.keep_only(tx, connection.id, [living.id], [(living.id, 1)]) == 2
+        assert [len(live.matches(tx, connection.id, one.id)) for one in (ended, living)] == [0, 1]
+        assert [len(live.fired(tx, one.id, 1)) for one in (ended, living)] == [0, 1]
+        assert [live.read_until(tx, connection.id, one.id) for one in (ended, living)] == [None, clock.now]
+        assert live.keep_only(tx, connection.id, [], []) == 2
+        assert live.fired(tx, living.id, 1) == {}
+
+
+def test_one_that_is_approved_anew_goes_on_counting(store: Store, connection: Connection, clock: Clock) -> None:
+    hypothesis = approved(store, connection)
+    with store.transaction() as tx:
+        signals.record(tx, hypothesis.id, 1, [finding("p1", clock.now), finding("p1", clock.now, occurrence=2), finding("p2", clock.now)])
+        erasure.erase_unit(tx, connection.id, "person", "p2", actor="ada")
+    retired = decide(store, hypothesis, Action.RETIRE)
+    with store.transaction() as tx:
+        live.keep_only(tx, connection.id, [], [])
+    decide(store, decide(store, retired, Action.REOPEN), Action.APPROVE, clears=True)
+    with store.reading() as tx:
+        assert live.fired(tx, hypothesis.id, 1) == {"p1": (microseconds(clock.now), 2)}

@@ -1,10 +1,15 @@
 from pathlib import Path
 
-from beton.store import audit, connections, operator_keys, taxonomies
+import pytest
+import sqlalchemy as sa
+
+from beton.store import audit, connections, operator_keys, signals, taxonomies
 from beton.store.columns import Row
 from beton.store.records import Connection, Route
+from beton.store.sealing import SealBroken
 from beton.store.store import Store
-from tests.store.steps import every_text
+from tests.conftest import Clock
+from tests.store.steps import approved, every_text, finding
 
 
 def test_no_secret_lies_in_the_clear_in_any_column(store: Store, connection: Connection, route: Route) -> None:
@@ -17,6 +22,20 @@ def test_no_secret_lies_in_the_clear_in_any_column(store: Store, connection: Con
     assert "v1.k1." in text
     for secret in ("phx_canary", "canaryPATH", "whsec_canary", "canary@example.com", "canaryBEARER", token, token[len("btn_op_") :]):
         assert secret not in text
+
+
+def test_the_unit_of_a_signal_is_sealed_and_does_not_open_in_another_row(store: Store, connection: Connection, route: Route, clock: Clock) -> None:
+    hypothesis = approved(store, connection)
+    with store.transaction() as tx:
+        first, second = signals.record(tx, hypothesis.id, 1, [finding("canary@example.com", clock.now), finding("p2", clock.now)])
+        table = Row.metadata.tables["signal"]
+        rows = {row["id"]: row for row in tx.session.execute(table.select()).mappings()}
+        assert "canary" not in str(rows)
+        tx.session.execute(sa.update(table).where(table.c.id == second.id).values(unit_sealed=rows[first.id]["unit_sealed"]))
+    with store.reading() as tx:
+        assert signals.get(tx, first.id).unit_id == "canary@example.com"
+        with pytest.raises(SealBroken):
+            signals.get(tx, second.id)
 
 
 def test_no_secret_lies_in_the_files_either(store: Store, connection: Connection, route: Route, database_dir: Path) -> None:

@@ -73,7 +73,7 @@ def test_a_tick_that_fails_leaves_nothing(store: Store, connection: Connection, 
     def tick() -> None:
         with store.transaction() as tx:
             signals.record(tx, hypothesis.id, 1, [finding("p1", clock.now)])
-            live.advance(tx, connection.id, clock.now)
+            live.advance(tx, connection.id, "hyp_1 v1", clock.now)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
@@ -81,7 +81,7 @@ def test_a_tick_that_fails_leaves_nothing(store: Store, connection: Connection, 
     with store.reading() as tx:
         assert signals.listing(tx).data == ()
         assert deliveries.listing(tx).data == ()
-        assert live.read_until(tx, connection.id) is None
+        assert live.read_until(tx, connection.id, "hyp_1 v1") is None
 
 
 def test_a_message_id_is_made_of_the_content(store: Store, connection: Connection, clock: Clock) -> None:

@@ -156,7 +156,8 @@ def _hypothesis() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hypothesis")),
         sa.UniqueConstraint("workspace_id", "connection_id", "fingerprint", name=op.f("uq_hypothesis_workspace_id_connection_id_fingerprint")),
     )
-    op.create_index(op.f("ix_hypothesis_connection_id"), "hypothesis", ["connection_id"])
+    op.create_index(op.f("ix_hypothesis_connection_id_created_at_id"), "hypothesis", ["connection_id", "created_at", "id"])
+    op.create_index(op.f("ix_hypothesis_workspace_id_created_at_id"), "hypothesis", ["workspace_id", "created_at", "id"])
     op.create_index(op.f("ix_hypothesis_workspace_id_status"), "hypothesis", ["workspace_id", "status"])
 
 
@@ -184,7 +185,7 @@ def _run() -> None:
         sa.UniqueConstraint("workflow_id", name=op.f("uq_run_workflow_id")),
     )
     op.create_index(op.f("ix_run_connection_id"), "run", ["connection_id"])
-    op.create_index(op.f("ix_run_workspace_id_created_at"), "run", ["workspace_id", "created_at"])
+    op.create_index(op.f("ix_run_workspace_id_created_at_id"), "run", ["workspace_id", "created_at", "id"])
 
 
 def _read_bucket() -> None:

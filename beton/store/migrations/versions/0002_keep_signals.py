@@ -38,7 +38,7 @@ def _signal() -> None:
         sa.Column("hypothesis_version", sa.Integer(), nullable=False),
         sa.Column("type", sa.String(), nullable=False),
         sa.Column("unit_kind", sa.String(), nullable=False),
-        sa.Column("unit_id", sa.String()),
+        sa.Column("unit_sealed", sa.String()),
         sa.Column("unit_key", sa.String(), nullable=False),
         sa.Column("occurrence", sa.Integer(), nullable=False),
         sa.Column("fired_at", sa.DateTime(timezone=True), nullable=False),
@@ -58,7 +58,9 @@ def _signal() -> None:
             name=op.f("uq_signal_hypothesis_id_hypothesis_version_unit_key_occurrence"),
         ),
     )
+    op.create_index(op.f("ix_signal_connection_id_detected_at_id"), "signal", ["connection_id", "detected_at", "id"])
     op.create_index(op.f("ix_signal_connection_id_unit_key"), "signal", ["connection_id", "unit_key"])
+    op.create_index(op.f("ix_signal_hypothesis_id_detected_at_id"), "signal", ["hypothesis_id", "detected_at", "id"])
     op.create_index(op.f("ix_signal_workspace_id_detected_at_id"), "signal", ["workspace_id", "detected_at", "id"])
 
 
@@ -80,18 +82,17 @@ def _live_match() -> None:
         "live_match",
         sa.Column("connection_id", sa.String(), nullable=False),
         sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False, autoincrement=False),
         sa.Column("atom", sa.String(), nullable=False),
         sa.Column("unit_id", sa.String(), nullable=False),
-        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("event_id", sa.String(), nullable=False),
+        sa.Column("number", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
         sa.Column("value", sa.JSON()),
         sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_live_match_connection_id_connection")),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_live_match_workspace_id_workspace")),
-        sa.PrimaryKeyConstraint("connection_id", "scope", "atom", "unit_id", "at", "event_id", name=op.f("pk_live_match")),
+        sa.PrimaryKeyConstraint("connection_id", "scope", "at", "atom", "unit_id", "number", name=op.f("pk_live_match")),
         sqlite_with_rowid=False,
     )
-    op.create_index(op.f("ix_live_match_connection_id_at"), "live_match", ["connection_id", "at"])
 
 
 def _live_fired() -> None:
@@ -102,7 +103,7 @@ def _live_fired() -> None:
         sa.Column("unit_id", sa.String(), nullable=False),
         sa.Column("occurrence", sa.Integer(), nullable=False, autoincrement=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
-        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_live_fired_hypothesis_id_hypothesis")),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_live_fired_workspace_id_workspace")),
         sa.PrimaryKeyConstraint("hypothesis_id", "hypothesis_version", "unit_id", "occurrence", name=op.f("pk_live_fired")),
@@ -168,9 +169,9 @@ def _delivery() -> None:
         sa.UniqueConstraint("message_id", name=op.f("uq_delivery_message_id")),
         sa.UniqueConstraint("signal_id", "route_id", name=op.f("uq_delivery_signal_id_route_id")),
     )
-    op.create_index(op.f("ix_delivery_route_id"), "delivery", ["route_id"])
+    op.create_index(op.f("ix_delivery_route_id_created_at_id"), "delivery", ["route_id", "created_at", "id"])
     op.create_index(op.f("ix_delivery_status_next_attempt_at"), "delivery", ["status", "next_attempt_at"])
-    op.create_index(op.f("ix_delivery_workspace_id"), "delivery", ["workspace_id"])
+    op.create_index(op.f("ix_delivery_workspace_id_created_at_id"), "delivery", ["workspace_id", "created_at", "id"])
 
 
 def _delivery_attempt() -> None:
