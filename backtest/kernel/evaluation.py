@@ -13,7 +13,7 @@ from backtest.baseline import ages_after_fire
 from backtest.fires import Fires
 from backtest.intervals import Codes, Flags, Ints
 from backtest.kernel import firing, overlaps
-from backtest.kernel.buffers import Buffers, Written
+from backtest.kernel.buffers import Buffers, Scratch, Written
 from backtest.kernel.clauses import Scene, Site, write
 from backtest.kernel.grids import Shared, shared_parts
 from backtest.kernel.keys import Key, clause_key, match_key
@@ -71,16 +71,20 @@ class Result:
         )
 
 
-def evaluate(hypotheses: Sequence[Hypothesis], prepared: Prepared, threads: int = 2) -> list[Result]:
-    """Results in the order of `hypotheses`, all of them of the log's unit kind. The same for any number of threads, to the last digit."""
+def evaluate(hypotheses: Sequence[Hypothesis], prepared: Prepared, threads: int = 2, scratch: Scratch | None = None) -> list[Result]:
+    """Results in the order of `hypotheses`, all of them of the log's unit kind. The same for any number of threads, to the last digit.
+
+    Whoever evaluates one log after the other passes one `scratch` to all of them, so that memory is asked for once.
+    """
+    scratch = scratch or prepared.scratch
     scene = Scene(prepared)
     results: list[Result | None] = [None] * len(hypotheses)
     waiting = iter(_by_clause(hypotheses))
     if threads <= 1:
-        _work(waiting, hypotheses, scene, results)
+        _work(waiting, hypotheses, scene, results, scratch)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(_work, waiting, hypotheses, scene, results) for _ in range(threads)]:
+            for done in [pool.submit(_work, waiting, hypotheses, scene, results, scratch) for _ in range(threads)]:
                 done.result()
     return [one for one in results if one is not None]
 
@@ -100,13 +104,13 @@ def _slice_name(hypothesis: Hypothesis) -> str:
     return "" if match is None else repr(match_key(match))
 
 
-def _work(waiting: Iterator[list[int]], hypotheses: Sequence[Hypothesis], scene: Scene, results: list[Result | None]) -> None:
+def _work(waiting: Iterator[list[int]], hypotheses: Sequence[Hypothesis], scene: Scene, results: list[Result | None], scratch: Scratch) -> None:
     """Take groups until none is left; a list's iterator gives each to one thread only."""
-    buffers = Buffers()
-    for places in waiting:
-        held = _held(hypotheses[places[0]], scene, buffers)
-        for place in places:
-            results[place] = _result(hypotheses[place], held, scene, buffers)
+    with scratch.borrowed() as buffers:
+        for places in waiting:
+            held = _held(hypotheses[places[0]], scene, buffers)
+            for place in places:
+                results[place] = _result(hypotheses[place], held, scene, buffers)
 
 
 @dataclass
@@ -156,6 +160,7 @@ def _result(hypothesis: Hypothesis, held: _Held, scene: Scene, buffers: Buffers)
         rule = (by.s0, by.step, by.count, by.shift, by.table)
         firing.grid_hits(whole.unit, whole.start, whole.stop, whole.count, outcome, grid.asked, *rule, counts)
     excluded, pending, sample, hits, recall_hits, asked, asked_hits = counts[:7].tolist()
+    kept_unit, kept_at = buffers.shelf.keep(unit, at, count)
     return Result(
         hypothesis=hypothesis,
         log=log,
@@ -166,8 +171,8 @@ def _result(hypothesis: Hypothesis, held: _Held, scene: Scene, buffers: Buffers)
         recall_converters=shared.recall_converters,
         recall_hits=recall_hits,
         closed=_closed(shared, asked, asked_hits),
-        unit=unit[:count].copy(),
-        at=at[:count].copy(),
+        unit=kept_unit,
+        at=kept_at,
         again=None if hypothesis.fires_again_after is None else _again(some, bounds, int(hypothesis.fires_again_after)),
     )
 

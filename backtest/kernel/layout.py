@@ -14,10 +14,10 @@ import numpy as np
 from numba import njit
 
 from backtest.assembly import LONGEST_GAP
-from backtest.events import Column, EventLog, Path, Window, presence_blocks
+from backtest.events import Column, EventLog, Path, Presence, Window
 from backtest.intervals import Codes, Ints, order
 from backtest.kernel.ends import FOREVER
-from backtest.kernel.prepared import Once, Prepared, prepare
+from backtest.kernel.prepared import Prepared, prepare
 from backtest.kernel.slices import Slice, take
 from backtest.matching import EventMatch
 from backtest.values import PropertyTypes
@@ -43,42 +43,43 @@ class Layout:
 
 def lay_out(unit: Codes, name: Codes, at: Ints, *, units: int, names: int, pool: Executor) -> Layout:
     """`name[i]` < `names`, `unit[i]` < `units`; fewer than 2^31 rows. Rows that tie in all three come in any order, which no number depends on."""
-    rows, sorted_unit, sorted_at = _by_unit_and_instant(unit, at, units, pool)
+    rows, codes, sorted_unit, sorted_at = _by_unit_and_instant(unit, name, at, units, pool)
     starts = np.concatenate(([0], np.cumsum(np.bincount(name, minlength=names))))
     places, dealt_rows = np.empty(len(at), np.int64), np.empty(len(at), np.int32)
     dealt_unit, dealt_at = np.empty(len(at), np.int32), np.empty(len(at), np.int64)
-    _deal_by_name(name, rows, sorted_unit, sorted_at, starts.copy(), places, dealt_rows, dealt_unit, dealt_at)
+    _deal_by_name(codes, rows, sorted_unit, sorted_at, starts.copy(), places, dealt_rows, dealt_unit, dealt_at)
     return Layout(starts, dealt_rows, dealt_unit, dealt_at, Slice(sorted_unit, sorted_at, 0, places))
 
 
-def _by_unit_and_instant(unit: Codes, at: Ints, units: int, pool: Executor) -> tuple[Codes, Codes, Ints]:
+def _by_unit_and_instant(unit: Codes, name: Codes, at: Ints, units: int, pool: Executor) -> tuple[Codes, Codes, Codes, Ints]:
+    """Places in the input, and name, unit and instant, in order of the latter two."""
     low = int(at.min()) if len(at) else 0
     bits = (int(at.max()) - low).bit_length() if len(at) else 0
     if units.bit_length() + bits > BITS:
         by = order(unit, at)
-        return by.astype(np.int32), unit[by], at[by]
+        return by.astype(np.int32), name[by], unit[by], at[by]
     shift = max(0, units.bit_length() - RANGES.bit_length() + 1)
     starts = np.concatenate(([0], np.cumsum(np.bincount(unit >> shift, minlength=1))))
-    keys, rows, sorted_unit = np.empty(len(at), np.int64), np.empty(len(at), np.int32), np.empty(len(at), np.int32)
-    _deal_by_range(unit, at, low, bits, shift, starts.copy(), keys, rows)
+    keys, (rows, codes, sorted_unit) = np.empty(len(at), np.int64), (np.empty(len(at), np.int32) for _ in range(3))
+    _deal_by_range(unit, name, at, low, bits, shift, starts.copy(), keys, rows, codes)
 
     def finish(number: int) -> None:
         here = slice(starts[number], starts[number + 1])
         by = np.argsort(keys[here])
-        keys[here], rows[here] = keys[here][by], rows[here][by]
+        keys[here], rows[here], codes[here] = keys[here][by], rows[here][by], codes[here][by]
         _unpack(keys[here], low, bits, sorted_unit[here])
 
     list(pool.map(finish, range(len(starts) - 1)))
-    return rows, sorted_unit, keys
+    return rows, codes, sorted_unit, keys
 
 
 @njit(cache=True, nogil=True)
-def _deal_by_range(unit: Codes, at: Ints, low: int, bits: int, shift: int, places: Ints, keys: Ints, rows: Codes) -> None:
+def _deal_by_range(unit: Codes, name: Codes, at: Ints, low: int, bits: int, shift: int, places: Ints, keys: Ints, rows: Codes, codes: Codes) -> None:
     for row in range(len(unit)):
         place = places[unit[row] >> shift]
         places[unit[row] >> shift] += 1
         keys[place] = (np.int64(unit[row]) << bits) | (at[row] - low)
-        rows[place] = row
+        rows[place], codes[place] = row, name[row]
 
 
 @njit(cache=True, nogil=True)
@@ -92,10 +93,10 @@ def _unpack(keys: Ints, low: int, bits: int, unit: Codes) -> None:
 
 @njit(cache=True, nogil=True)
 def _deal_by_name(
-    name: Codes, rows: Codes, unit: Codes, at: Ints, next_place: Ints, places: Ints, out_rows: Codes, out_unit: Codes, out_at: Ints
+    codes: Codes, rows: Codes, unit: Codes, at: Ints, next_place: Ints, places: Ints, out_rows: Codes, out_unit: Codes, out_at: Ints
 ) -> None:
     for index in range(len(rows)):
-        code = name[rows[index]]
+        code = codes[index]
         place = next_place[code]
         next_place[code] = place + 1
         places[index] = place
@@ -131,28 +132,48 @@ def sorted_log(
         slices=slices,
         unit=laid.unit,
         at=laid.at,
-        presence=presence_blocks(laid.everything.unit, laid.everything.at, LONGEST_GAP),
+        presence=presence_of(laid.everything),
         firsts={},
         persons=carried.get(None),
         columns={path: Column(carried[path], column.values) for path, column in (columns or {}).items()},
         types=types or {},
     )
     ready = prepare(log)
-    remembered = Once()
-    remembered(("everything",), lambda: laid.everything)
-    return replace(ready, firsts={key: first_instants(ready, match) for key, match in firsts.items()}, remembered=remembered)
+    ready.remembered(("everything",), lambda: laid.everything)
+    return replace(ready, firsts={key: first_instants(ready, match) for key, match in firsts.items()})
 
 
 def first_instants(log: Prepared, match: EventMatch | None) -> Ints:
     """The earliest match of each unit among the log's rows; `FOREVER` without one."""
     first = np.full(len(log.units), FOREVER)
-    found = Slice(log.unit, log.at) if match is None else log.slice(match)
+    found = log.everything() if match is None else log.slice(match)
     _earliest(found.unit, found.at, first)
     return first
 
 
 @njit(cache=True, nogil=True)
 def _earliest(unit: Codes, at: Ints, first: Ints) -> None:
+    before_it = -1
     for row in range(len(unit)):
-        if at[row] < first[unit[row]]:
-            first[unit[row]] = at[row]
+        if unit[row] != before_it:
+            before_it = unit[row]
+            first[before_it] = at[row]
+
+
+def presence_of(everything: Slice) -> Presence:
+    """As `presence_blocks`, of all rows in order of unit and instant."""
+    starts = _block_starts(everything.unit, everything.at, LONGEST_GAP)
+    last = np.append(starts[1:] - 1, len(everything) - 1)[: len(starts)]
+    return Presence(everything.unit[starts], everything.at[starts], everything.at[last])
+
+
+@njit(cache=True, nogil=True)
+def _block_starts(unit: Codes, at: Ints, longest_gap: int) -> Ints:
+    count = min(1, len(unit))
+    for row in range(1, len(unit)):
+        count += (unit[row] != unit[row - 1]) | (at[row] - at[row - 1] > longest_gap)
+    starts, block = np.zeros(count + 1, np.int64), min(1, len(unit))
+    for row in range(1, len(unit)):
+        starts[block] = row
+        block += (unit[row] != unit[row - 1]) | (at[row] - at[row - 1] > longest_gap)
+    return starts[:count]

@@ -11,6 +11,7 @@ import numpy as np
 
 from backtest.events import Column, EventLog, Matches, Path, Presence, first_key, outcome_key
 from backtest.intervals import Flags, Ints
+from backtest.kernel.buffers import Scratch
 from backtest.kernel.keys import Key, match_key
 from backtest.kernel.slices import Slice, by_unit, kept, merged, named
 from backtest.language import Hypothesis
@@ -31,6 +32,9 @@ class Once:
         return key in self._made
 
     def __call__(self, key: Key, make: Callable[[], Made]) -> Made:
+        found = self._made.get(key)
+        if found is not None:
+            return found.result()
         mine: Future[Any] = Future()
         found = self._made.setdefault(key, mine)
         if found is mine:
@@ -50,6 +54,7 @@ class Prepared(EventLog):
     """
 
     remembered: Once = field(default_factory=Once)
+    scratch: Scratch = field(default_factory=Scratch)
 
     def everything(self) -> Slice:
         """All rows in order of unit and instant."""

@@ -78,19 +78,21 @@ def take(column: Codes, rows: Ints | Codes) -> Codes:
 
 
 @njit(cache=True, nogil=True)
-def _kept(unit: Codes, at: Ints, rows: Ints, low: int, codes: Codes, answers: Flags) -> tuple[Codes, Ints, Ints]:
-    """Rows whose code is answered yes; -1 asks for the last answer. Counted first, so that nothing is held that is not needed."""
+def _count(codes: Codes, answers: Flags) -> int:
     count = 0
-    for index in range(len(unit)):
+    for index in range(len(codes)):
         count += answers[codes[index]]
-    kept_unit, kept_at, kept_rows = np.empty(count, np.int32), np.empty(count, np.int64), np.empty(count, np.int64)
+    return count
+
+
+@njit(cache=True, nogil=True)
+def _keep(unit: Codes, at: Ints, rows: Ints, low: int, codes: Codes, answers: Flags, out_unit: Codes, out_at: Ints, out_rows: Ints) -> None:
+    """Rows whose code is answered yes; -1 asks for the last answer."""
     plain, written = len(rows) == 0, 0
     for index in range(len(unit)):
-        if answers[codes[index]]:
-            kept_unit[written], kept_at[written] = unit[index], at[index]
-            kept_rows[written] = low + index if plain else rows[index]
-            written += 1
-    return kept_unit, kept_at, kept_rows
+        out_unit[written], out_at[written] = unit[index], at[index]
+        out_rows[written] = low + index if plain else rows[index]
+        written += answers[codes[index]]
 
 
 NO_ROWS = np.empty(0, np.int64)
@@ -98,10 +100,11 @@ NO_ROWS = np.empty(0, np.int64)
 
 def kept(found: Slice, codes: Codes, answers: Flags, *, in_order: bool = False) -> Slice:
     """`answers` has one place per code and a last one for -1, the missing value. `codes` follow the log's rows, or (`in_order`) the slice's."""
-    unit, at, rows = _kept(
-        found.unit, found.at, NO_ROWS if found.rows is None else found.rows, found.low, codes if in_order else found.of(codes), answers
-    )
-    return Slice(unit, at, 0, rows)
+    here = codes if in_order else found.of(codes)
+    count = _count(here, answers)  # first, so that no more is held than needed
+    unit, at, rows = np.empty(count + 1, np.int32), np.empty(count + 1, np.int64), np.empty(count + 1, np.int64)
+    _keep(found.unit, found.at, NO_ROWS if found.rows is None else found.rows, found.low, here, answers, unit, at, rows)
+    return Slice(unit[:count], at[:count], 0, rows[:count])
 
 
 @njit(cache=True, nogil=True)

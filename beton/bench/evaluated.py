@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
 from backtest.events import Column
+from backtest.kernel.buffers import Scratch
 from backtest.kernel.evaluation import Result, evaluate
 from backtest.kernel.layout import sorted_log
 from backtest.kernel.prepared import Prepared
@@ -25,23 +26,30 @@ def measure(path: Path, hypotheses: int, seed: int, threads: int, rounds: int) -
     """Medians of `rounds`, the first of which (numba compiles, or loads what it compiled) is told apart as `first_seconds`."""
     history = read_history(path)
     batch = hypotheses_of(history, hypotheses, seed)
-    prepared, evaluated, results = [], [], []
+    prepared, evaluated = [], []
+    scratch, cpu = Scratch(), []
     for _ in range(rounds + 1):
+        results = people = accounts = None  # what the round before left would count as this one's memory
         began = perf_counter()
         people, accounts = logs_of(history, threads)
-        laid = perf_counter()
-        results = evaluate_both(batch, people, accounts, threads)
+        laid, busy = perf_counter(), process_time()
+        results = evaluate_both(batch, people, accounts, threads, scratch)
         prepared.append(laid - began)
         evaluated.append(perf_counter() - laid)
-    again = evaluate_both(batch, people, accounts, threads=1)
+        cpu.append(process_time() - busy)
+    counts = [(counts_of(one), one.closed) for one in results]
+    fires = sum(one.fires_total for one in results)
+    del results
+    again = evaluate_both(batch, people, accounts, 1, scratch)
     return {
         "first_seconds": prepared[0] + evaluated[0],
         "prepare_seconds": median(prepared[1:]),
         "evaluate_seconds": median(evaluated[1:]),
         "best_evaluate_seconds": min(evaluated[1:]),
-        "counts": [counts_of(one) for one in results],
-        "same_on_one_thread": [(counts_of(one), one.closed) for one in again] == [(counts_of(one), one.closed) for one in results],
-        "fires": sum(one.fires_total for one in results),
+        "evaluate_cpu_seconds": median(cpu[1:]),
+        "counts": [one for one, _ in counts],
+        "same_on_one_thread": [(counts_of(one), one.closed) for one in again] == counts,
+        "fires": fires,
     }
 
 
@@ -78,13 +86,13 @@ def logs_of(history: History, threads: int) -> tuple[Prepared, Prepared]:
     return people, accounts
 
 
-def evaluate_both(batch: Sequence[Hypothesis], people: Prepared, accounts: Prepared, threads: int) -> list[Result]:
+def evaluate_both(batch: Sequence[Hypothesis], people: Prepared, accounts: Prepared, threads: int, scratch: Scratch) -> list[Result]:
     """In the order of the batch."""
     of_people = [place for place, one in enumerate(batch) if one.unit == "person"]
     of_accounts = [place for place, one in enumerate(batch) if one.unit != "person"]
     found: dict[int, Result] = {}
     for places, log in ((of_people, people), (of_accounts, accounts)):
-        found |= dict(zip(places, evaluate([batch[place] for place in places], log, threads), strict=True))
+        found |= dict(zip(places, evaluate([batch[place] for place in places], log, threads, scratch), strict=True))
     return [found[place] for place in range(len(batch))]
 
 

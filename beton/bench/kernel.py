@@ -66,7 +66,10 @@ def _compared(kernel: dict[str, Any], rows: dict[str, dict[str, Any]], hypothese
     per_hypothesis = kernel["evaluate_seconds"] / hypotheses
     unequal = {rival: [place for place, want in row["counts"].items() if tuple(want) != tuple(counts[place])] for rival, row in rows.items()}
     return {
-        **{name: round(kernel[name], 4) for name in ("first_seconds", "prepare_seconds", "evaluate_seconds", "best_evaluate_seconds")},
+        **{
+            name: round(kernel[name], 4)
+            for name in ("first_seconds", "prepare_seconds", "evaluate_seconds", "best_evaluate_seconds", "evaluate_cpu_seconds")
+        },
         "peak_mb": kernel["peak_mb"],
         "fires": kernel["fires"],
         "equal_results": kernel["same_on_one_thread"] and not any(unequal.values()),

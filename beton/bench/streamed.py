@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from backtest.intervals import Codes, Ints
+from backtest.kernel.buffers import Scratch
 from beton.bench.evaluated import counts_of, evaluate_both, logs_of
 from beton.bench.history import History, names_of
 from beton.bench.mix import make_hypotheses
@@ -40,7 +41,7 @@ def measure(path: Path, hypotheses: int, seed: int, threads: int, buckets: int) 
     frequency[by_name["event"].to_numpy()] = by_name["len"].to_numpy()
     batch = [one for _, one in make_hypotheses(hypotheses, names, frequency.tolist(), seed)]
     totals, spent = np.zeros((hypotheses, 10), np.int64), {"read": 0.0, "prepare": 0.0, "evaluate": 0.0}
-    passes = max(1, -(-int(frequency.sum()) // ROWS_WAITING))
+    scratch, passes = Scratch(), max(1, -(-int(frequency.sum()) // ROWS_WAITING))
     for first in range(passes):
         here = range(first, buckets, passes)
         start = perf_counter()
@@ -50,7 +51,7 @@ def measure(path: Path, hypotheses: int, seed: int, threads: int, buckets: int) 
             start = perf_counter()
             people, accounts = logs_of(_history(waiting.pop(bucket), names), threads)
             laid = perf_counter()
-            for place, one in enumerate(evaluate_both(batch, people, accounts, threads)):
+            for place, one in enumerate(evaluate_both(batch, people, accounts, threads, scratch)):
                 closed = one.closed
                 totals[place] += (*counts_of(one), closed.tp, closed.fp, closed.fn, closed.tn)
             spent["prepare"] += laid - start
