@@ -69,11 +69,11 @@ class Live:
 
     @property
     def scope(self) -> str:
-        return f"{self.row.id} v{self.row.version}"
+        return scopes_of(self.row)[0]
 
     @property
     def entry_scope(self) -> str:
-        return f"{self.scope} {ENTRY}"
+        return scopes_of(self.row)[1]
 
     @property
     def window_start(self) -> int:
@@ -106,13 +106,19 @@ async def sweep(place: Workplace, connection: Connection, progress: Progress = l
     return swept
 
 
+def scopes_of(row: Kept) -> tuple[str, str]:
+    """The names under which a hypothesis's matches and entries are remembered."""
+    scope = f"{row.id} v{row.version}"
+    return scope, f"{scope} {ENTRY}"
+
+
 def _approved(tx: Transaction, connection: Connection) -> list[Live]:
     rows = [row for row in hypotheses.every(tx, connection_id=connection.id, statuses=(Status.APPROVED,)) if row.live_from]
-    newest = backtests.latest(tx, [row.id for row in rows])
     found = []
     for row in rows:
-        tested = newest.get(row.id)
-        cursor = live.read_until(tx, connection.id, f"{row.id} v{row.version}")
+        seen = hypotheses.version(tx, row.id, row.version).backtest_id  # what the person approved on, whatever was tested since
+        tested = backtests.get(tx, seen) if seen else None
+        cursor = live.read_until(tx, connection.id, scopes_of(row)[0])
         approved_at = row.live_since or row.updated_at
         found.append(
             Live(
