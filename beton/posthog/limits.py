@@ -109,6 +109,14 @@ class _Pressure:
 
 
 @dataclass(slots=True)
+class _Line:
+    """Tasks of this process at one surface: how many hold a place, and the news that one was given back."""
+
+    inside: int = 0
+    moved: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+
+@dataclass(slots=True)
 class _Bytes:
     """The bucket of bytes as far as the headers tell. Its size is taken as the most ever seen in it: perhaps too small, never too large."""
 
@@ -154,6 +162,7 @@ class Limits:
     patience: float = 900.0
     _pressure: dict[Surface, _Pressure] = field(default_factory=lambda: {"query": _Pressure(), "list": _Pressure()}, init=False)
     _bytes: _Bytes = field(default_factory=_Bytes, init=False)
+    _lines: dict[Surface, _Line] = field(default_factory=lambda: {"query": _Line(), "list": _Line()}, init=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.share <= 1:
@@ -179,6 +188,29 @@ class Limits:
 
         Raises PostHogBusy (`posthog.share_used`) when that takes longer than `patience`.
         """
+        async with self._own_place(surface):
+            holder = await self._shared_place(asked, surface)
+            try:
+                yield Turn(self, surface)
+            finally:
+                await self.ledger.release(surface, holder)
+
+    @asynccontextmanager
+    async def _own_place(self, surface: Surface) -> AsyncGenerator[None]:
+        """Our own tasks line up here: whoever ends wakes the next, and only as many as may run look into the shared book."""
+        line = self._lines[surface]
+        async with line.moved:
+            await line.moved.wait_for(lambda: line.inside < self.at_once(surface))
+            line.inside += 1
+        try:
+            yield
+        finally:
+            async with line.moved:
+                line.inside -= 1
+                line.moved.notify_all()
+
+    async def _shared_place(self, asked: Asked, surface: Surface) -> str:
+        """Wait for a place among all processes, and write the request down."""
         holder = uuid.uuid4().hex
         began, poll = self.clock(), 0.05
         while True:
@@ -191,11 +223,8 @@ class Limits:
             if (now - began).total_seconds() + wait > self.patience:
                 raise failed("posthog.share_used", asked, retry_after=wait, cause=reason)
             await self.sleep(wait)
-        try:
-            await self.ledger.record(surface, now, requests=1)
-            yield Turn(self, surface)
-        finally:
-            await self.ledger.release(surface, holder)
+        await self.ledger.record(surface, now, requests=1)
+        return holder
 
     async def learn(self, surface: Surface, headers: Mapping[str, str]) -> int | None:
         """Take PostHog's two byte headers into account; returns the bytes read."""
