@@ -20,6 +20,14 @@ KEPT = timedelta(days=1)
 S = TypeVar("S")
 
 
+def drop_old_requests(tx: Transaction, now: datetime, connection_id: str | None = None) -> int:
+    """Remove what is older than a day from one book, or from all; how many entries."""
+    whose = col(RequestLedgerRow.workspace_id) == tx.workspace_id
+    if connection_id is not None:
+        whose = col(RequestLedgerRow.connection_id) == connection_id
+    return tx.count(sa.delete(RequestLedgerRow).where(whose, col(RequestLedgerRow.at) <= now - KEPT))
+
+
 class RequestLedger(Generic[S]):
     """One book per connection. `spent_as` makes the answer of `spent`: of the requests sent, the bytes read, and the oldest request's instant."""
 
@@ -50,8 +58,7 @@ class RequestLedger(Generic[S]):
                 workspace_id=tx.workspace_id, connection_id=self._connection_id, surface=surface, at=at, requests=requests, read=read
             )
             tx.session.add(row)
-            mine = col(RequestLedgerRow.connection_id) == self._connection_id
-            tx.session.execute(sa.delete(RequestLedgerRow).where(mine, col(RequestLedgerRow.at) <= at - KEPT))
+            drop_old_requests(tx, at, self._connection_id)
 
     def _spent(self, surface: str, since: datetime) -> tuple[int, int, datetime | None]:
         totals = (sa.func.coalesce(sa.func.sum(column), 0) for column in (col(RequestLedgerRow.requests), col(RequestLedgerRow.read)))

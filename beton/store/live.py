@@ -118,8 +118,9 @@ def keep_only(tx: Transaction, connection_id: str, scopes: Collection[str], vers
     own = sa.select(col(HypothesisRow.id)).where(col(HypothesisRow.connection_id) == connection_id)
     living = sa.tuple_(col(LiveFiredRow.hypothesis_id), col(LiveFiredRow.hypothesis_version)).in_(versions)
     of_fires = sa.delete(LiveFiredRow).where(col(LiveFiredRow.hypothesis_id).in_(own), sa.not_(living))
-    tx.session.execute(of_cursors)
-    return tx.count(of_matches) + tx.count(of_fires)
+    dropped = tx.count(of_matches) + tx.count(of_fires)
+    tx.session.execute(of_cursors)  # last: a sweep that wrote meanwhile then begins anew, instead of going on without its memory
+    return dropped
 
 
 def _of_scope(row_type: Any, connection_id: str, scope: str) -> tuple[sa.ColumnElement[bool], ...]:

@@ -25,26 +25,26 @@ def reseal_all(store: Store, at_once: int = AT_ONCE) -> int:
     """Bring every secret of the workspace under the active key, some at a time; how many were changed. Then the former keys may be dropped."""
     changed = 0
     for row_type in SEALED_COLUMNS:
-        while True:
+        after = ""
+        while after is not None:
             with store.transaction() as tx:
-                some = reseal_some(tx, row_type, at_once)
+                some, after = reseal_some(tx, row_type, after, at_once)
             changed += some
-            if some < at_once:
-                break
     return changed
 
 
-def reseal_some(tx: Transaction, row_type: type[Any], limit: int) -> int:
-    """Bring up to `limit` secrets of one table under the active key; how many there were."""
+def reseal_some(tx: Transaction, row_type: type[Any], after: str, limit: int) -> tuple[int, str | None]:
+    """Bring up to `limit` secrets of one table, by id behind `after`, under the active key: how many there were, and where to go on, if anywhere."""
     table = row_type.metadata.tables[row_type.__tablename__]
     column = table.c[SEALED_COLUMNS[row_type]]
     owner = table.c.id if row_type is WorkspaceRow else table.c.workspace_id
     present = prefix_of(tx.sealer.active)
     former = (owner == tx.workspace_id, column.is_not(None), sa.func.substr(column, 1, len(present)) != present)
-    found = tx.session.execute(sa.select(table.c.id, column).where(*former).limit(limit).with_for_update()).all()
+    query = sa.select(table.c.id, column).where(*former, table.c.id > after).order_by(table.c.id).limit(limit)
+    found = tx.session.execute(query.with_for_update()).all()
     fresh = [{"row": row, "sealed": tx.sealer.reseal(sealed, tx.place(table.name, row, column.name))} for row, sealed in found]
     if fresh:
         statement = sa.update(table).where(table.c.id == sa.bindparam("row")).values({column.name: sa.bindparam("sealed")})
         tx.session.connection().execute(statement, fresh)
         tx.session.expire_all()
-    return len(fresh)
+    return len(fresh), found[-1].id if len(found) == limit else None

@@ -56,6 +56,11 @@ class Sealer:
     def __repr__(self) -> str:
         return f"Sealer(active={self.active!r})"
 
+    @property
+    def has_former_keys(self) -> bool:
+        """Whether anything may still be sealed with another key than the active one."""
+        return len(self._ciphers) > 1
+
     def seal(self, secret: str, place: Place) -> str:
         """The sealed text of a secret for one place."""
         nonce = secrets.token_bytes(NONCE_BYTES)

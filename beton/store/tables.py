@@ -80,7 +80,7 @@ class HypothesisRow(Row, table=True):
         sa.UniqueConstraint("workspace_id", "connection_id", "fingerprint"),
         sa.Index(None, "workspace_id", "status"),
         sa.Index(None, "workspace_id", "created_at", "id"),
-        sa.Index(None, "connection_id", "created_at", "id"),
+        sa.Index(None, "workspace_id", "connection_id", "created_at", "id"),
         one_of("status", *Status),
         one_of("source", "agent", "person", "search"),
     )
@@ -176,8 +176,8 @@ class SignalRow(Row, table=True):
     __table_args__ = (
         sa.UniqueConstraint("hypothesis_id", "hypothesis_version", "unit_key", "occurrence"),
         sa.Index(None, "workspace_id", "detected_at", "id"),
-        sa.Index(None, "connection_id", "detected_at", "id"),
-        sa.Index(None, "hypothesis_id", "detected_at", "id"),
+        sa.Index(None, "workspace_id", "connection_id", "detected_at", "id"),
+        sa.Index(None, "workspace_id", "hypothesis_id", "detected_at", "id"),
         sa.Index(None, "connection_id", "unit_key"),
         one_of("unit_kind", *UNIT_KINDS),
     )
@@ -263,7 +263,7 @@ class DeliveryRow(Row, table=True):
         sa.UniqueConstraint("signal_id", "route_id"),
         sa.Index(None, "status", "next_attempt_at"),
         sa.Index(None, "workspace_id", "created_at", "id"),
-        sa.Index(None, "route_id", "created_at", "id"),
+        sa.Index(None, "workspace_id", "route_id", "created_at", "id"),
         one_of("status", *DeliveryStatus),
     )
     id: str = Field(primary_key=True)

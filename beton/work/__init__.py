@@ -5,8 +5,10 @@ connecting     a PostHog project: check it, keep it
 observing      its taxonomy: names, types, volumes
 backtesting    hypotheses on its last 90 days
 proposing      hypotheses that nobody has written yet
+writing        a hypothesis that a person has written
 deciding       a person's yes or no
 sweeping       live: what has happened since, as signals
 delivering     signals on their way
+housekeeping   what may be kept no longer
 schedules      all of it as durable jobs
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from backtest import Hypothesis as Definition
@@ -28,16 +29,25 @@ class Resource:
         return {
             "hypothesis_id": one.id,
             "hypothesis": one.sentence,
-            "backtest": None if self.backtest is None else self.backtest.result | {"as_of": self.backtest.as_of.isoformat().replace("+00:00", "Z")},
+            "backtest": None if self.backtest is None else self.backtest.result | {"as_of": _told(self.backtest.as_of)},
             "status": one.status.value,
             "name": one.name,
             "definition": one.definition,
             "version": one.version,
             "row_version": one.row_version,
             "verdict": None if self.verdict is None else self.verdict.to_json(),
+            "connection_id": one.connection_id,
             "source": one.source,
             "fired": one.fired_count,
+            "rejected_reason": one.rejected_reason,
+            "snoozed_until": _told(one.snoozed_until),
+            "decided_by": one.decided_by,
+            "decided_at": _told(one.decided_at),
         }
+
+
+def _told(at: datetime | None) -> str | None:
+    return None if at is None else at.isoformat().replace("+00:00", "Z")
 
 
 def resources(place: Workplace, found: list[Hypothesis]) -> list[Resource]:
@@ -70,8 +80,9 @@ def decide(
     expected_row_version: int | None = None,
     reason: str | None = None,
     override_reason: str | None = None,
+    snoozed_until: datetime | None = None,
 ) -> Resource:
-    """Approve, reject with a reason, pause, resume, retire or reopen, as the lifecycle allows.
+    """Approve, reject with a reason, snooze until an instant, wake, pause, resume, retire or reopen, as the lifecycle allows.
 
     Without `expected_row_version` the decision is about whatever is there now (the command line shows and decides in one breath). Approval
     freezes S0: what counts as new is measured from the backtest that the person has seen.
@@ -91,6 +102,7 @@ def decide(
             reason=reason,
             override_reason=override_reason,
             clears=seen.verdict.clears if seen.verdict else None,
+            snoozed_until=snoozed_until,
             live_from=live_from,
             backtest_id=seen.backtest.id if action is Action.APPROVE and seen.backtest else None,
         )

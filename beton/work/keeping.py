@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from backtest import Hypothesis as Definition
 from backtest import Score, published
 from backtest.durations import DAY
-from backtest.sentence import sentence, short_title
 from backtest.verdict import judge
-from beton.store import backtests, hypotheses, runs
-from beton.store.records import Connection, Hypothesis, NewBacktest, NewHypothesis, RunStatus
+from beton.store import backtests, runs
+from beton.store.records import Connection, Hypothesis, NewBacktest, RunStatus
 from beton.work.backtesting import Tested
 from beton.work.workplace import Workplace, instant
+from beton.work.writing import keep_hypothesis
 
 
 def keep_tested(place: Workplace, connection: Connection, tested: Tested, *, actor: str) -> list[Hypothesis]:
@@ -19,23 +18,10 @@ def keep_tested(place: Workplace, connection: Connection, tested: Tested, *, act
     with place.store.transaction() as tx:
         run_id = runs.queue(tx, "backtest", connection_id=connection.id, request={"window_days": days}).id
         runs.begin(tx, run_id)
-        rows = [hypotheses.add(tx, _new(connection, one), actor=actor)[0] for one in tested.hypotheses]
+        rows = [keep_hypothesis(tx, connection, one, actor)[0] for one in tested.hypotheses]
         backtests.record(tx, [_result(place, row, score, tested, run_id) for row, score in zip(rows, tested.scores, strict=True)])
         runs.finish(tx, run_id, RunStatus.DONE, counts=place.reading.to_json())
     return rows
-
-
-def _new(connection: Connection, one: Definition) -> NewHypothesis:
-    return NewHypothesis(
-        connection_id=connection.id,
-        name=one.name or short_title(one),
-        fingerprint=one.fingerprint,
-        definition=one.canonical().to_json(),
-        sentence=sentence(one),
-        type=one.outcome.goal.value,
-        source="person",
-        selected=False,
-    )
 
 
 def _result(place: Workplace, row: Hypothesis, score: Score, tested: Tested, run_id: str) -> NewBacktest:

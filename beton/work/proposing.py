@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from agent.search import Found, Question, conditions, search
 from backtest import Window, plan_reads
 from backtest.durations import DAY
-from backtest.sentence import sentence, short_title
 from backtest.verdict import judge
 from beton.errors import BadInput
-from beton.store import backtests, hypotheses, runs
-from beton.store.records import Connection, Hypothesis, NewBacktest, NewHypothesis, RunStatus
+from beton.store import backtests, runs
+from beton.store.records import Connection, Hypothesis, NewBacktest, RunStatus
 from beton.work.backtesting import Progress, read_log
 from beton.work.workplace import Workplace, instant
+from beton.work.writing import keep_hypothesis
 
 
 @dataclass(frozen=True)
@@ -53,21 +53,7 @@ def keep(place: Workplace, connection: Connection, found: Found, window: Window,
         if run_id is None:
             run_id = runs.queue(tx, "propose", connection_id=connection.id, request={"window_days": (window.end - window.start) / DAY}).id
             runs.begin(tx, run_id)
-        kept = []
-        for proposal in found.proposals:
-            one = proposal.hypothesis
-            new = NewHypothesis(
-                connection_id=connection.id,
-                name=one.name or short_title(one),
-                fingerprint=one.fingerprint,
-                definition=one.canonical().to_json(),
-                sentence=sentence(one),
-                type=one.outcome.goal.value,
-                source="search",
-                selected=True,
-            )
-            row, _ = hypotheses.add(tx, new, actor="search")
-            kept.append(row)
+        kept = [keep_hypothesis(tx, connection, one.hypothesis, "search", source="search", selected=True)[0] for one in found.proposals]
         verdicts = [judge(one.backtest, place.bar, selected=True) for one in found.proposals]
         results = [
             NewBacktest(

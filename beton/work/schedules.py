@@ -25,6 +25,7 @@ from beton.store.durable import Durable, start_durable, stop_durable
 from beton.store.records import Connection, NewBacktest, Run, RunStatus
 from beton.work.backtesting import add_bucket, count_buckets, window_of
 from beton.work.delivering import deliver_signals
+from beton.work.housekeeping import tidy
 from beton.work.observing import observe
 from beton.work.proposing import propose
 from beton.work.sweeping import sweep
@@ -32,6 +33,9 @@ from beton.work.workplace import Workplace, instant
 
 DELIVER_EVERY = "*/10 * * * * *"
 """Seconds matter to sales; the engine's cron takes them."""
+
+TIDY_AT = "17 3 * * *"
+"""Once a day, in UTC, at a minute that others rarely choose."""
 
 
 @dataclass
@@ -71,6 +75,7 @@ def start_jobs(place: Workplace) -> Jobs:
         [
             {"schedule_name": "sweep", "workflow_fn": sweep_tick, "schedule": _every(minutes), "context": None},
             {"schedule_name": "deliver", "workflow_fn": deliver_tick, "schedule": DELIVER_EVERY, "context": None},
+            {"schedule_name": "tidy", "workflow_fn": tidy_tick, "schedule": TIDY_AT, "context": None},
         ]
     )
     return Jobs(place, durable)
@@ -222,9 +227,17 @@ def fail(run_id: str, problem: dict[str, Any]) -> None:
 
 @DBOS.workflow()
 def sweep_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001 - the engine calls it so
-    """Every connection in turn; one that fails does not keep the others waiting."""
+    """What was snoozed until now, then every connection in turn; one that fails does not keep the others waiting."""
+    wake_snoozed()
     for connection_id in connection_ids():
         sweep_connection(connection_id)
+
+
+@DBOS.step()
+def wake_snoozed() -> list[str]:
+    """Back to review, those whose date has come."""
+    with _place().store.transaction() as tx:
+        return [one.id for one in hypotheses.wake_due(tx)]
 
 
 @DBOS.step()
@@ -256,3 +269,15 @@ def deliver_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001
 def deliver_once() -> int:
     """How many attempts were made."""
     return asyncio.run(deliver_signals(_place(), random.SystemRandom())).attempts
+
+
+@DBOS.workflow()
+def tidy_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001
+    """Remove what may be kept no longer."""
+    tidy_once()
+
+
+@DBOS.step()
+def tidy_once() -> dict[str, int]:
+    """How much of each class was removed."""
+    return tidy(_place())

@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydantic import SecretStr
 
 from beton.errors import SettingsError, StoreError
 from beton.settings import Settings
 from beton.store import connections
-from beton.store.store import open_store
+from beton.store.sealing import Sealer
+from beton.store.store import Store, open_store
 from tests.conftest import Clock
 
 KEY = SecretStr(base64.b64encode(bytes(range(0, 256, 8))).decode())
@@ -39,8 +41,16 @@ def test_an_unreachable_database_is_a_store_error_without_its_password(tmp_path:
     settings = Settings(database_url=f"postgresql://ada:canary@/nothing?host={tmp_path}", secret_key=KEY)
     with pytest.raises(StoreError) as refused:
         open_store(settings, clock)
-    assert refused.value.code == "store.unavailable"
+    assert (refused.value.code, refused.value.status) == ("store.unavailable", 503)
     assert "canary" not in str(refused.value.as_problem())
+
+
+def test_a_database_without_a_free_connection_is_unavailable_and_not_broken(sqlite_url: str, clock: Clock) -> None:
+    narrow = Store(sa.create_engine(sqlite_url, pool_size=1, max_overflow=0, pool_timeout=0.01), Sealer({"k1": bytes(32)}), clock)
+    with narrow.transaction(), pytest.raises(StoreError) as refused, narrow.reading() as tx:
+        connections.every(tx)
+    assert (refused.value.code, refused.value.status, refused.value.exit_code) == ("store.unavailable", 503, 3)
+    narrow.close()
 
 
 def test_what_was_committed_survives_the_death_of_its_writer(tmp_path: Path, clock: Clock) -> None:

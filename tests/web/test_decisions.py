@@ -169,3 +169,16 @@ def test_what_does_not_exist_cannot_be_decided_on(api: Contract):
     for action in OFFERED:
         for unknown in ("hyp_aaaaaaaaaaaaaaaaaaaa", "nonsense", "..", "%20", "0"):
             assert api.post(f"hypotheses/{unknown}/{action}", body_for(action)).status_code == 404
+
+
+def test_the_last_decision_is_told(api: Contract, store: Store, connection: Connection):
+    draft = api.get(f"hypotheses/{kept(store, connection, days=1, status=Status.DRAFT).id}").json()
+    assert [draft[name] for name in ("decided_by", "decided_at", "rejected_reason", "snoozed_until")] == [None] * 4
+    row = kept(store, connection)
+    told = api.get(f"hypotheses/{row.id}").json()
+    assert told["connection_id"] == connection.id
+    snoozed = api.post(f"hypotheses/{row.id}/snooze", {"until": "2026-04-01T09:00:00+02:00", "row_version": told["row_version"]}).json()
+    assert (snoozed["status"], snoozed["snoozed_until"], snoozed["decided_at"]) == ("snoozed", "2026-04-01T07:00:00Z", "2026-03-02T09:30:00.123456Z")
+    assert snoozed["decided_by"].startswith("Ada (key_")
+    rejected = api.post(f"hypotheses/{row.id}/reject", {"reason": "Known already."}).json()
+    assert (rejected["rejected_reason"], rejected["snoozed_until"]) == ("Known already.", None)

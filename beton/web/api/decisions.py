@@ -11,12 +11,11 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from beton.lifecycle import Action
-from beton.store import hypotheses
 from beton.web.api.asking import ETAG, IfMatch, etag, expected_version, refusals
 from beton.web.api.bodies import Approval, Decision, Rejection, Snooze
 from beton.web.api.resources import HypothesisRead
 from beton.web.injected import TheActor, ThePlace
-from beton.work.deciding import Resource, decide, resource
+from beton.work.deciding import Resource, decide
 
 Decided = Response[HypothesisRead]
 
@@ -60,10 +59,7 @@ def _reject(place: ThePlace, actor: TheActor, hypothesis_id: FromPath[str], data
 def _snooze(place: ThePlace, actor: TheActor, hypothesis_id: FromPath[str], data: JSONBody[Snooze], if_match: IfMatch = None) -> Decided:
     """Not now, and until when."""
     version = expected_version(if_match, data.row_version)
-    with place.store.transaction() as tx:
-        expected = hypotheses.get(tx, hypothesis_id).row_version if version is None else version
-        hypotheses.decide(tx, hypothesis_id, Action.SNOOZE, expected_row_version=expected, actor=actor, snoozed_until=data.until)
-    return _shown(resource(place, hypothesis_id))
+    return _shown(decide(place, hypothesis_id, Action.SNOOZE, actor=actor, expected_row_version=version, snoozed_until=data.until))
 
 
 def _plain(action: Action) -> HTTPRouteHandler:

@@ -11,19 +11,15 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from backtest import Hypothesis
 from backtest.reading import read_hypothesis
-from backtest.refusals import Fault as LanguageFault
-from backtest.refusals import taxonomy_faults
-from backtest.sentence import sentence, short_title
-from backtest.taxonomy import Taxonomy
 from beton.errors import BadInput, Fault
 from beton.lifecycle import Status
-from beton.store import audit, connections, hypotheses, taxonomies
-from beton.store.records import NewHypothesis
+from beton.store import audit, hypotheses
 from beton.web.api.asking import ETAG, LOCATION, Cursor, Limit, etag, listed, refusals
 from beton.web.api.bodies import NewHypothesisBody
 from beton.web.api.resources import History, HistoryEntry, HypothesisPage, HypothesisRead
 from beton.web.injected import TheActor, ThePlace
 from beton.work.deciding import resource, resources
+from beton.work.writing import refuse, write_hypothesis
 
 MOST_HISTORY = 500
 Statuses = Annotated[list[Status] | None, QueryParameter(description="May be given several times.")]
@@ -70,23 +66,9 @@ def read_one(place: ThePlace, hypothesis_id: FromPath[str]) -> Response[Hypothes
 def add_hypothesis(place: ThePlace, actor: TheActor, data: JSONBody[NewHypothesisBody]) -> Response[HypothesisRead]:
     """Write a hypothesis down as proposed: 201. One that means the same is already known: 200, and it stays as it is."""
     written = definition(data.definition)
-    with place.store.transaction() as tx:
-        connection = connections.get(tx, data.connection)
-        if (snapshot := taxonomies.latest(tx, connection.id)) is not None:
-            _refuse(taxonomy_faults(written, Taxonomy.model_validate(snapshot.content)))
-        new = NewHypothesis(
-            connection_id=connection.id,
-            name=written.name or short_title(written),
-            fingerprint=written.fingerprint,
-            definition=written.canonical().to_json(),
-            sentence=sentence(written),
-            type=written.outcome.goal.value,
-            source="person",
-            selected=data.selected,
-        )
-        row, fresh = hypotheses.add(tx, new, actor=actor)
+    row, is_new = write_hypothesis(place, place.connection(data.connection), written, actor, selected=data.selected, field="definition")
     headers = etag(row.row_version) | {"Location": f"/api/v1/hypotheses/{row.id}"}
-    return Response(HypothesisRead.of(resource(place, row.id)), status_code=201 if fresh else 200, headers=headers)
+    return Response(HypothesisRead.of(resource(place, row.id)), status_code=201 if is_new else 200, headers=headers)
 
 
 @get("/hypotheses/{hypothesis_id:str}/history", sync_to_thread=True, responses=refusals(404), operation_id="readHistory", tags=["hypotheses"])
@@ -98,20 +80,13 @@ def read_history(place: ThePlace, hypothesis_id: FromPath[str]) -> History:
     return History(data=[HistoryEntry.of(one) for one in found[:MOST_HISTORY]], has_more=len(found) > MOST_HISTORY)
 
 
-def definition(data: object, under: str = "definition") -> Hypothesis:
+def definition(data: object, field: str = "definition") -> Hypothesis:
     """A hypothesis in the language's JSON form; `BadInput` with every fault, each under the field that it came in."""
     read = read_hypothesis(data)
     if isinstance(read, Hypothesis):
         return read
-    _refuse(read, under)
-    raise BadInput("This is not a hypothesis.", [Fault(under, "cannot be read")])
-
-
-def _refuse(faults: list[LanguageFault], under: str = "definition") -> None:
-    if faults:
-        told = [Fault(f"{under}.{one.field}".strip("."), one.message, None, (one.nearest,) if one.nearest else ()) for one in faults]
-        count = "one fault" if len(told) == 1 else f"{len(told)} faults"
-        raise BadInput(f"The hypothesis has {count}; the first is {told[0]}", told)
+    refuse(read, field)
+    raise BadInput("This is not a hypothesis.", [Fault(field, "cannot be read")])
 
 
 HANDLERS: list[HTTPRouteHandler] = [list_hypotheses, read_one, add_hypothesis, read_history]

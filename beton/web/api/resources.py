@@ -81,8 +81,13 @@ class HypothesisRead(Sent):
     version: int = Field(description="Counts the changes of the definition.")
     row_version: int = Field(description="Counts all changes; the ETag. Send it back with a decision.")
     verdict: VerdictRead | None
+    connection_id: str
     source: Source
     fired: int = Field(description="Signals so far.")
+    rejected_reason: str | None
+    snoozed_until: AwareDatetime | None
+    decided_by: str | None = Field(description="Who made the last decision.")
+    decided_at: AwareDatetime | None
 
     @classmethod
     def of(cls, resource: Resource) -> HypothesisRead:

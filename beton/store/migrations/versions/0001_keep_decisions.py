@@ -156,7 +156,9 @@ def _hypothesis() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hypothesis")),
         sa.UniqueConstraint("workspace_id", "connection_id", "fingerprint", name=op.f("uq_hypothesis_workspace_id_connection_id_fingerprint")),
     )
-    op.create_index(op.f("ix_hypothesis_connection_id_created_at_id"), "hypothesis", ["connection_id", "created_at", "id"])
+    op.create_index(
+        op.f("ix_hypothesis_workspace_id_connection_id_created_at_id"), "hypothesis", ["workspace_id", "connection_id", "created_at", "id"]
+    )
     op.create_index(op.f("ix_hypothesis_workspace_id_created_at_id"), "hypothesis", ["workspace_id", "created_at", "id"])
     op.create_index(op.f("ix_hypothesis_workspace_id_status"), "hypothesis", ["workspace_id", "status"])
 

@@ -58,9 +58,9 @@ def _signal() -> None:
             name=op.f("uq_signal_hypothesis_id_hypothesis_version_unit_key_occurrence"),
         ),
     )
-    op.create_index(op.f("ix_signal_connection_id_detected_at_id"), "signal", ["connection_id", "detected_at", "id"])
+    op.create_index(op.f("ix_signal_workspace_id_connection_id_detected_at_id"), "signal", ["workspace_id", "connection_id", "detected_at", "id"])
     op.create_index(op.f("ix_signal_connection_id_unit_key"), "signal", ["connection_id", "unit_key"])
-    op.create_index(op.f("ix_signal_hypothesis_id_detected_at_id"), "signal", ["hypothesis_id", "detected_at", "id"])
+    op.create_index(op.f("ix_signal_workspace_id_hypothesis_id_detected_at_id"), "signal", ["workspace_id", "hypothesis_id", "detected_at", "id"])
     op.create_index(op.f("ix_signal_workspace_id_detected_at_id"), "signal", ["workspace_id", "detected_at", "id"])
 
 
@@ -169,7 +169,7 @@ def _delivery() -> None:
         sa.UniqueConstraint("message_id", name=op.f("uq_delivery_message_id")),
         sa.UniqueConstraint("signal_id", "route_id", name=op.f("uq_delivery_signal_id_route_id")),
     )
-    op.create_index(op.f("ix_delivery_route_id_created_at_id"), "delivery", ["route_id", "created_at", "id"])
+    op.create_index(op.f("ix_delivery_workspace_id_route_id_created_at_id"), "delivery", ["workspace_id", "route_id", "created_at", "id"])
     op.create_index(op.f("ix_delivery_status_next_attempt_at"), "delivery", ["status", "next_attempt_at"])
     op.create_index(op.f("ix_delivery_workspace_id_created_at_id"), "delivery", ["workspace_id", "created_at", "id"])
 
