@@ -193,6 +193,16 @@ def test_the_toy_hypotheses_can_be_read(path: Path) -> None:
     assert read_hypothesis_file(path.read_bytes(), name=path.name).hypotheses
 
 
+def test_the_tutorial_tells_the_story_as_the_demo_does() -> None:
+    page, story = text_of("tutorial.md"), (ROOT / "beton/demo/story.py").read_text()
+    titles = re.findall(r'teller\.step\(f?"([^"]+)"\)', story)
+
+    assert len(titles) == 5
+    for title in titles:
+        known = [re.escape(part.lower()) for part in re.split(r"{[^}]*}", title)]
+        assert re.search(".*".join(known), page.lower()), title
+
+
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
