@@ -1,4 +1,4 @@
-"""Scratch memory of one worker, written over by each hypothesis: a batch asks the operating system for memory a handful of times. A fresh page costs as
+"""Scratch memory of one worker, written over by each hypothesis: a batch asks the system for memory a handful of times. A fresh page costs as
 much as a hundred rows."""
 
 from __future__ import annotations

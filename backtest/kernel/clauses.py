@@ -54,7 +54,7 @@ class Scene:
 
     def nth(self, clause: Did | DidNot, n: int, hypothesis: Hypothesis) -> tuple[Codes, Ints, int]:
         """Each unit's n-th match (or day with a match) at or after its entry. All first spans of all lengths read the same list."""
-        by_day = isinstance(clause, Did) and clause.count is Counted.days
+        by_day = isinstance(clause, Did) and clause.count is Counted.days and n > 1
         found = self.days(clause.match, hypothesis)[0] if by_day else self.slice(clause.match)
         key = ("nth", by_day, match_key(clause.match), n, match_key(hypothesis.entry))
         return self.shared(key, lambda: _nth(found, n, self.log.entry(hypothesis)))
@@ -102,7 +102,7 @@ def _span(span: Span, site: Site) -> tuple[int, Ints]:
 
 def _did(clause: Did, site: Site) -> Written:
     found, n = site.scene.slice(clause.match), clause.at_least
-    if clause.count is not Counted.events:
+    if clause.count is not Counted.events and not (clause.count is Counted.days and n == 1):  # one day with a match is one match
         return _did_distinct(clause, site)
     out = site.room.of(len(found) + 1)
     if isinstance(clause.span, Last):

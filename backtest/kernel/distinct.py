@@ -18,8 +18,8 @@ from backtest.kernel.ends import FOREVER
 def by_day(unit: Codes, at: Ints, since: Ints, out_unit: Codes, out_first: Ints, out_last: Ints) -> int:
     """A row per unit and UTC date: its first match and its last, of matches at or after `since[unit]`.
 
-    Dates ascend, so that distinct days are counted as events are: n of them lie in `(t - last, t]` from the first match of the newest until the last
-    match of the oldest is `last` old.
+    Dates ascend, so that two or more distinct days are counted as events are: n of them lie in `(t - last, t]` from the first match of the newest
+    until the last match of the oldest is `last` old. (Matches of a single day may lie more than `last` apart: that is no such case.)
     """
     place, before_unit, before_day = -1, -1, np.int64(0)
     for row in range(len(unit)):

@@ -9,9 +9,9 @@ from functools import cached_property
 
 import numpy as np
 
-from backtest.baseline import ages_after_fire
-from backtest.fires import Fires
-from backtest.intervals import Codes, Flags, Ints
+from backtest.baseline import AgeTable
+from backtest.fires import Fires, Held
+from backtest.intervals import Codes, Flags, Intervals, Ints
 from backtest.kernel import firing, overlaps
 from backtest.kernel.buffers import Buffers, Scratch, Written
 from backtest.kernel.clauses import Scene, Site, write
@@ -20,7 +20,7 @@ from backtest.kernel.keys import Key, clause_key, match_key
 from backtest.kernel.prepared import Prepared
 from backtest.language import Hypothesis
 from backtest.proportions import Closed
-from backtest.tally import Tally, risk_of
+from backtest.tally import Tally
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,9 @@ class Result:
 
     @cached_property
     def tally(self) -> Tally:
-        entry, outcome, horizon = self.log.entry(self.hypothesis), self.log.outcome(self.hypothesis), int(self.hypothesis.horizon)
-        reached = outcome[self.unit]
-        counted = (reached > self.at) & (self.at + horizon <= self.log.window.end)
-        hit = counted & (reached <= self.at + horizon)
+        ages, reached, last = self._sample()
+        horizon = int(self.hypothesis.horizon)
+        hits = reached <= ages + horizon
         return Tally(
             fires_total=self.fires_total,
             excluded_converted=self.excluded_converted,
@@ -64,11 +63,35 @@ class Result:
             recall_converters=self.recall_converters,
             recall_hits=self.recall_hits,
             closed=self.closed,
-            ages=(self.at - entry[self.unit])[counted],
-            hits=hit[counted],
-            leads=(reached - self.at)[hit],
-            fired=risk_of(self.hypothesis, self.log).narrowed(ages_after_fire(entry, self.unit, self.at)).table(),
+            ages=ages,
+            hits=hits,
+            leads=(reached - ages)[hits],
+            fired=_no_longer_comparable(ages, reached, last, horizon),
         )
+
+    @cached_property
+    def held(self) -> Held:
+        """Where the hypothesis holds, as `backtest.fires.held` tells it. Evaluated anew: a batch keeps no intervals."""
+        with self.log.scratch.borrowed() as buffers:
+            return held_in_full(self.hypothesis, Scene(self.log), buffers)
+
+    def _sample(self) -> tuple[Ints, Ints, Ints]:
+        """Ages at the fires in the sample, at their outcomes, and the last ages with a complete horizon."""
+        entry, outcome, horizon = self.log.entry(self.hypothesis), self.log.outcome(self.hypothesis), int(self.hypothesis.horizon)
+        out = tuple(np.empty(self.sample_size + 1, np.int64) for _ in range(3))
+        end = self.log.window.end
+        count = firing.sample_ages(self.unit, self.at, len(self.unit), entry, outcome, horizon, end, *out)
+        return out[0][:count], out[1][:count], out[2][:count]
+
+
+def _no_longer_comparable(ages: Ints, reached: Ints, last: Ints, horizon: int) -> AgeTable:
+    """Ages beyond the fires at which the units that fired would still be at risk. Only fires in the sample have any: the others have converted, or
+    their horizon is not complete. Such a unit converts in time from `horizon` before its outcome on."""
+    start, stop = ages + 1, np.minimum(last + 1, reached)
+    real = start < stop
+    start, stop, soonest = start[real], stop[real], np.maximum(start, reached - horizon)[real]
+    hits = soonest < stop
+    return AgeTable(np.sort(start), np.sort(stop), np.sort(soonest[hits]), np.sort(stop[hits]))
 
 
 def evaluate(hypotheses: Sequence[Hypothesis], prepared: Prepared, threads: int = 2, scratch: Scratch | None = None) -> list[Result]:
@@ -131,6 +154,20 @@ def _held(hypothesis: Hypothesis, scene: Scene, buffers: Buffers) -> _Held:
     if not any(len(part.quiet) for part in parts):
         return _Held(whole, whole)
     return _Held(whole, _loud(whole, parts, scene.log.entry(hypothesis), buffers))
+
+
+def held_in_full(hypothesis: Hypothesis, scene: Scene, buffers: Buffers) -> Held:
+    """As `backtest.fires.held`: cut to entry, and which intervals begin with a fire."""
+    entry, both = scene.log.entry(hypothesis), _held(hypothesis, scene, buffers)
+    whole, loud = both.whole, both.firing
+    unit, start, stop = whole.unit[: whole.count].copy(), whole.start[: whole.count].copy(), whole.stop[: whole.count].copy()
+    fires = np.ones(len(unit), np.bool_)
+    if loud is not whole:
+        fires = np.zeros(len(unit), np.bool_)
+        overlaps.mark_quiet(unit, start, loud.unit[: loud.count], loud.start[: loud.count], fires)
+    start = np.maximum(start, entry[unit])
+    real = start < stop
+    return Held(Intervals(unit[real], start[real], stop[real]), fires[real])
 
 
 def _loud(whole: Written, parts: Iterable[Written], entry: Ints, buffers: Buffers) -> Written:

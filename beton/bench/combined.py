@@ -45,7 +45,7 @@ def _atom(clause: Any, names: Mapping[str, int], plans: Mapping[str, int]) -> di
     }
     span = "first" if first else "last"
     if isinstance(clause, Did):
-        kind = {Counted.days: "days", Counted.persons: "persons"}.get(clause.count, "did")  # ty: ignore[no-matching-overload]
+        kind = {Counted.days: "days", Counted.persons: "persons"}.get(clause.count, "did")
         return row | {"kind": f"{kind}_{span}", "n": clause.at_least}
     if isinstance(clause, DidNot):
         return row | {"kind": f"silent_{span}"}

@@ -123,6 +123,20 @@ def test_read_only_arrays_are_taken_too() -> None:
     assert [everything(one) for one in evaluate(hypotheses, prepare(log), threads=1)] == wanted
 
 
+def test_one_day_with_a_match_is_one_match_however_far_apart_they_lie() -> None:
+    written = {"kind": "did", "match": "viewed", "count": "days", "span": {"last": "12h"}}
+    outcome = {"kind": "event", "match": OUTCOME, "horizon": "1d"}
+    one = Hypothesis.model_validate({"clauses": [written], "outcome": outcome})
+    (plan,) = plan_reads([one], WINDOW)
+    at = WINDOW.start + 5 * DAY + np.array([0, 20 * HOUR])
+    names, zeros = ["viewed", OUTCOME], np.zeros(2, np.int32)
+    log = assemble(Rows(["u"], names, zeros, zeros, at), plan, {})
+    (result,) = evaluate([one], prepare(log))
+
+    assert differences(one, log, result) == []
+    assert len(result.held.intervals) == 2
+
+
 def test_totals_states_and_long_ratios_are_left_to_the_plain_evaluator() -> None:
     hypotheses, _ = batch(300, 7)
     plain = {clause.kind for one in hypotheses for clause in one.clauses if not has_compiled_form(clause)}

@@ -8,6 +8,7 @@ import pytest
 
 from backtest.baseline import AgeTable
 from backtest.events import EventLog
+from backtest.fires import held
 from backtest.kernel.evaluation import Result, evaluate
 from backtest.kernel.prepared import prepare
 from backtest.language import Hypothesis
@@ -39,6 +40,9 @@ def differences(hypothesis: Hypothesis, log: EventLog, result: Result) -> list[s
     told += [f"fires: plain {want}, kernel {got}" for want, got in pairs if want != got]
     plain, kernel = flat(wanted), flat(result.tally)
     told += [f"{name}: plain {plain[name]}, kernel {kernel[name]}" for name in plain if plain[name] != kernel[name]]
+    truth, again = held(hypothesis, log), result.held
+    pairs = [(getattr(truth.intervals, part).tolist(), getattr(again.intervals, part).tolist()) for part in ("unit", "start", "stop")]
+    told += [f"held: plain {want}, kernel {got}" for want, got in [*pairs, (truth.fires.tolist(), again.fires.tolist())] if want != got]
     sizes = {"sample_size": len(wanted.ages), "true_positives": int(wanted.hits.sum())}
     return told + [f"{name}: plain {want}, kernel {getattr(result, name)}" for name, want in sizes.items() if want != getattr(result, name)]
 
