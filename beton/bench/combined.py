@@ -71,7 +71,10 @@ def _by(key: str, suffix: str, joined: str, backs: Sequence[int], held: str) -> 
 
 
 def query(atoms: pl.DataFrame, window: Window) -> str:
-    """One row per hypothesis: h and the counts in the order of `beton.bench.sql.COUNTS`. Hypotheses that never fire have no row."""
+    """One row per hypothesis: h and the counts in the order of `beton.bench.sql.COUNTS`. Hypotheses that never fire have no row.
+
+    Only conjunctions need to know where intervals end; for the others the beginnings of maximal ones do, because here nobody's events precede entry.
+    """
 
     def backs(condition: pl.Expr) -> list[int]:
         return sorted(set((atoms.filter(condition)["n"] - 1).to_list()) | {0})
@@ -86,15 +89,15 @@ def query(atoms: pl.DataFrame, window: Window) -> str:
         select * from lately_name union all select * from lately_both union all select * from lately_plan
         union all select * from days_lately union all select * from pairs_lately union all select * from persons_lately),
     edges as (
-        select h, a, unit, start, stop, lag(stop) over (partition by h, a, unit order by start, stop) as before_it
-        from windows where start < stop),
+        select h, a, unit, start, stop, clauses, lag(stop) over (partition by h, a, unit order by start) as before_it
+        from windows join hypotheses using (h) where start < stop),
     numbered as (
         select h, a, unit, start, stop,
-            sum(case when before_it is null or start > before_it then 1 else 0 end)
-                over (partition by h, a, unit order by start, stop {OVER}) as island
-        from edges),
+            sum(case when before_it is null or start > before_it then 1 else 0 end) over (partition by h, a, unit order by start {OVER}) as island
+        from edges where clauses > 1),
     held as (
-        select h, a, unit, min(start) as start, max(stop) as stop from numbered group by h, a, unit, island
+        select h, a, unit, start, stop from edges where clauses = 1 and (before_it is null or start > before_it)
+        union all select h, a, unit, min(start), max(stop) from numbered group by h, a, unit, island
         union all select * from first_name union all select * from first_both union all select * from first_plan
         union all select * from days_first union all select h, a, unit, min(start), {NEVER} from pairs_first group by h, a, unit
         union all select * from silent_first union all select * from silent_last),

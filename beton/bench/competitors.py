@@ -24,6 +24,10 @@ SAMPLES = {"duckdb": 100, "duckdb_combined": None, "chdb": 60, "polars_per_hypot
 """Hypotheses that each runs unless all are asked for: every so many-th, so that kinds keep their shares. None: always all."""
 
 
+MEMORY_GB = 8
+"""What DuckDB may take before it writes to disk: the query for all hypotheses at once would take twice as much."""
+
+
 def measure(competitor: str, path: Path, hypotheses: int, seed: int, threads: int, full: bool) -> dict[str, Any]:
     """`seconds` for `ran` hypotheses, and their `counts` by place in the batch."""
     history = read_history(path)
@@ -57,6 +61,7 @@ def _duckdb(history: History, threads: int) -> Any:
 
     connection = duckdb.connect()
     connection.execute(f"set threads = {threads}")
+    connection.execute(f"set memory_limit = '{MEMORY_GB}GB'")
     for of_accounts, prefix in ((False, ""), (True, "account_")):
         connection.register("raw", _events(history)[of_accounts].to_arrow())
         connection.execute(f"create table {prefix}events as select * from raw order by name, unit, ts")
