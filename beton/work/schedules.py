@@ -22,7 +22,7 @@ from backtest.verdict import judge
 from beton.errors import BetonError, StoreError
 from beton.store import backtests, connections, hypotheses, runs
 from beton.store.durable import Durable, start_durable, stop_durable
-from beton.store.records import Connection, NewBacktest, Run, RunStatus
+from beton.store.records import Connection, HypothesisVersion, NewBacktest, Run, RunStatus
 from beton.work.backtesting import add_bucket, count_buckets, window_of
 from beton.work.delivering import deliver_signals
 from beton.work.housekeeping import tidy
@@ -46,8 +46,10 @@ class Jobs:
     durable: Durable
 
     def start_backtest(self, connection: Connection, hypothesis_ids: Sequence[str], as_of: datetime, window_days: float) -> Run:
-        """Queue a backtest of kept hypotheses."""
-        request = {"hypothesis_ids": list(hypothesis_ids), "as_of": as_of.isoformat(), "window_days": window_days}
+        """Queue a backtest of kept hypotheses, in the versions that they have now."""
+        with self.place.store.reading() as tx:
+            versions = [hypotheses.get(tx, one).version for one in hypothesis_ids]
+        request = {"hypothesis_ids": list(hypothesis_ids), "versions": versions, "as_of": as_of.isoformat(), "window_days": window_days}
         return self._queue("backtest", connection, request, backtest_run)
 
     def start_proposals(self, connection: Connection, question: dict[str, Any], as_of: datetime, window_days: float) -> Run:
@@ -140,26 +142,29 @@ def backtest_bucket(run_id: str, number: int, buckets: int) -> None:
 
 @DBOS.step()
 def backtest_finish(run_id: str) -> None:
-    """Add the buckets up and write the results."""
+    """Add the buckets up and write the results. Nothing is left to do where a crash came just after that."""
     place = _place()
     _, batch, run = _asked(place, run_id)
+    if run.status.over:
+        return
     window = _window(run)
     whole = Backtest(tuple(meaning for _, meaning in batch))
     with place.store.transaction() as tx:
         for _, part in sorted(runs.finished_buckets(tx, run_id).items()):
             add(whole, part)
         results = []
-        for (row, _), score in zip(batch, whole.scores(), strict=True):
+        for (said, _), score in zip(batch, whole.scores(), strict=True):
             told = published(score, window)
-            clears = judge(told, place.bar, selected=row.selected).clears
+            selected = hypotheses.get(tx, said.hypothesis_id).selected
+            clears = judge(told, place.bar, selected=selected).clears
             results.append(
                 NewBacktest(
-                    hypothesis_id=row.id,
-                    hypothesis_version=row.version,
+                    hypothesis_id=said.hypothesis_id,
+                    hypothesis_version=said.version,
                     run_id=run_id,
                     as_of=instant(window.end),
                     window_days=run.request["window_days"],
-                    fingerprint=row.fingerprint,
+                    fingerprint=said.fingerprint,
                     result=told,
                     clears=clears,
                 )
@@ -168,12 +173,14 @@ def backtest_finish(run_id: str) -> None:
         runs.finish(tx, run_id, RunStatus.DONE)
 
 
-def _asked(place: Workplace, run_id: str) -> tuple[Connection, list[tuple[Any, Hypothesis]], Run]:
+def _asked(place: Workplace, run_id: str) -> tuple[Connection, list[tuple[HypothesisVersion, Hypothesis]], Run]:
+    """Buckets of one run are added up, so all of them test what was asked for, whoever revises it meanwhile."""
     with place.store.reading() as tx:
         run = runs.get(tx, run_id)
         connection = connections.get(tx, run.connection_id or "")
-        rows = [hypotheses.get(tx, one) for one in run.request["hypothesis_ids"]]
-    return connection, [(row, Hypothesis.model_validate(row.definition)) for row in rows], run
+        asked = zip(run.request["hypothesis_ids"], run.request["versions"], strict=True)
+        said = [hypotheses.version(tx, hypothesis_id, version) for hypothesis_id, version in asked]
+    return connection, [(one, Hypothesis.model_validate(one.definition)) for one in said], run
 
 
 def _window(run: Run) -> Any:
@@ -220,9 +227,10 @@ def question_from(told: dict[str, Any]) -> Question:
 
 @DBOS.step()
 def fail(run_id: str, problem: dict[str, Any]) -> None:
-    """Write down why a run ended early."""
+    """Write down why a run ended early, unless it had ended (a person cancelled it)."""
     with _place().store.transaction() as tx:
-        runs.finish(tx, run_id, RunStatus.FAILED, error=problem)
+        if not runs.get(tx, run_id).status.over:
+            runs.finish(tx, run_id, RunStatus.FAILED, error=problem)
 
 
 @DBOS.workflow()
@@ -251,12 +259,16 @@ def connection_ids() -> list[str]:
 def sweep_connection(connection_id: str) -> dict[str, Any]:
     """One sweep; how it failed is kept with the connection and shown by `beton doctor`."""
     place = _place()
+    connection = place.connection(connection_id)
+    problem: BetonError | None = None
     try:
-        return asyncio.run(sweep(place, place.connection(connection_id))).to_json()
+        told = asyncio.run(sweep(place, connection)).to_json()
     except BetonError as error:
+        problem, told = error, error.as_problem()
+    if problem is not None or connection.status == "failing":
         with place.store.transaction() as tx:
-            connections.checked(tx, connection_id, "failing", problem=error.message)
-        return error.as_problem()
+            connections.checked(tx, connection_id, "failing" if problem else "working", problem=problem.message if problem else None)
+    return told
 
 
 @DBOS.workflow()

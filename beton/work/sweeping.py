@@ -24,6 +24,7 @@ from backtest.language import Cohort, Unit
 from backtest.plan import plan_new_events
 from backtest.refusals import matches_of
 from backtest.taxonomy import Taxonomy
+from beton.errors import Conflict
 from beton.lifecycle import Status
 from beton.posthog.client import PostHogClient
 from beton.posthog.events import Receipt as Seen
@@ -183,10 +184,13 @@ async def _fire(place: Workplace, client: PostHogClient, unit: Unit, batch: Sequ
     receipts = await _receipts(client, unit, found, taxonomy, now)
     written: list[Signal] = []
     for one, fires in found:
-        with place.store.transaction() as tx:
-            findings = [_finding(one, fire, receipts.get(fire[0], ())) for fire in fires]
-            written += signals.record(tx, one.row.id, one.row.version, findings) if findings else []
-            live.advance(tx, one.row.connection_id, one.scope, instant(now))
+        findings = [_finding(one, fire, receipts.get(fire[0], ())) for fire in fires]
+        try:
+            with place.store.transaction() as tx:
+                written += signals.record(tx, one.row.id, one.row.version, findings) if findings else []
+                live.advance(tx, one.row.connection_id, one.scope, instant(now))
+        except Conflict:
+            continue  # paused or revised since this sweep began: the others go on, and its cursor stays for when it is resumed
     return written
 
 

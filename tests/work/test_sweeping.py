@@ -202,6 +202,34 @@ def test_a_paused_hypothesis_sends_nothing_and_a_resumed_one_what_was_missed(wor
     assert [fires_of([resumed], views), fires_of([paused, resumed], invites)] == expected
 
 
+class Meddling(Store):
+    """A store in which somebody does something just before the n-th transaction."""
+
+    def __init__(self, store: Store, before: int, act: Callable[[], None]) -> None:
+        super().__init__(store.engine, store.sealer, store.clock, store.workspace_id)
+        self.left, self.act = before, act
+
+    @contextmanager
+    def transaction(self):
+        self.left -= 1
+        if self.left == 0:
+            self.act()
+        with super().transaction() as tx:
+            yield tx
+
+
+def test_a_hypothesis_that_is_paused_during_a_sweep_sends_nothing_and_does_not_keep_the_others(workshop: Open, log: ServedLog) -> None:
+    bench = workshop(APPROVED)
+    views, invites = bench.approve([VIEWS, INVITES], TESTED)
+    bench.sweep(APPROVED)
+    store = Meddling(bench.place.store, 2, lambda: bench.decide(views, Action.PAUSE))  # after the news, before the first is recorded
+    swept = replace(bench, place=replace(bench.place, store=store)).sweep(END)
+    assert store.left < 0
+    assert [fires_of([swept], views), fires_of([swept], invites)] == [[], still_to_come([INVITES], log)[0]]
+    bench.decide(views, Action.RESUME)
+    assert [fires_of([bench.sweep(END)], views)] == still_to_come([VIEWS], log)
+
+
 # --- crashes ---------------------------------------------------------------------------------------------------------
 
 

@@ -78,11 +78,12 @@ def set_up(server: Server, store: Store, clock: Clock, folder: Path, now: int) -
     clock.now = instant(now)
     settings = Settings(data_dir=folder, allow_insecure_hosts=True)
     place = Workplace(settings, store, clock, declared=TYPES, ledger=Unlimited())  # ty: ignore[invalid-argument-type]
-    connection = asyncio.run(_connected(place, server))
+    connection = asyncio.run(connected(place, server))
     return Workshop(place, connection, clock, server)
 
 
-async def _connected(place: Workplace, server: Server) -> Connection:
+async def connected(place: Workplace, server: Server) -> Connection:
+    """A connection to the server, its taxonomy read."""
     connection = await connecting.connect(
         place, name="shop", host=server.url, project_id=str(server.project_id), api_key=SecretStr(server.api_key), share=1.0, actor="ada"
     )  # fmt: skip
