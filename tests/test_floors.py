@@ -16,7 +16,8 @@ CLOCKS = {"now", "today", "utcnow"}
 CONSOLE = {"input", "open", "print"}
 
 ROOMS = [
-    {"cli", "demo"},
+    {"cli"},
+    {"demo", "bench"},
     {"app"},
     {"web"},
     {"work"},
@@ -34,7 +35,9 @@ ONLY_IN = {
     "sqlmodel": {"store"},
     "sqlalchemy": {"store"},
     "litestar": {"web", "app", "sandbox"},
-    "chdb": {"sandbox"},
+    "chdb": {"sandbox", "bench"},
+    "duckdb": {"bench"},
+    "pandas": {"bench"},
     "hogql_parser": {"sandbox"},
     "dbos": {"store", "work"},
 }
@@ -96,7 +99,7 @@ def test_rooms_of_beton_import_only_what_lies_below(path: Path) -> None:
     storey = next(level for level, rooms in enumerate(ROOMS) if room in rooms)
     below = set().union(*ROOMS[storey + 1 :])
     beside = ROOMS[storey] - set().union(*(group for group in SIBLINGS if room in group))
-    outside = {"sandbox"} if room in {"cli", "demo"} else set()
+    outside = {"sandbox"} if room in {"cli", "demo", "bench"} else set()
 
     assert wanted <= below | beside | outside
 
