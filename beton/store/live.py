@@ -4,8 +4,7 @@ No event and no property is kept, but the values that a hypothesis itself names.
 when its hypothesis is live no more. Instants are microseconds since 1970, as the engine has them.
 
 Units stand here by their ids, in the clear, where signals have them sealed: a fire such as "did not come back" comes from memory alone, so that
-the id must come out of it again, and opening hundreds of thousands of seals at every sweep would cost more than the sweep. `docs/decisions` says
-more.
+the id must come out of it again, and opening hundreds of thousands of seals at every sweep would cost more than the sweep (decision 0009).
 """
 
 from collections.abc import Callable, Collection, Iterable
