@@ -1,7 +1,8 @@
 """One bucket of units as the engine's log: codes and instants only, read in one streaming pass over the file.
 
-Units fall into buckets by a hash of their id. Which bucket a unit falls into changes no number (tallies of disjoint units add exactly), and
-nothing outlives the process, so the hash may differ between versions. Every bucket reads the file anew: no raw event is written anywhere.
+Units fall into buckets by a hash of their id. Which bucket a unit falls into changes no number (tallies of disjoint units add exactly), so the
+hash may differ between versions; processes that share one reading compare a probe of theirs first. Every bucket reads the file anew: no raw
+event is written anywhere.
 """
 
 from __future__ import annotations
@@ -48,6 +49,12 @@ class Dropped:
 
     def __add__(self, other: Dropped) -> Dropped:
         return Dropped(self.duplicates + other.duplicates, self.broken_properties + other.broken_properties)
+
+
+def hash_probe() -> str:
+    """What this process makes of a few ids. Processes of one probe put every unit into the same bucket; polars promises that within one
+    version, and says nothing of unlike processors."""
+    return "/".join(str(one % 2**32) for one in pl.Series(["", "a", "019af0c2-unit", "Zoë", "x" * 100]).hash(SEED))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ class EventFile:
     columns: Columns
     _survey: Survey | None = None
     _dropped: dict[Unit, Dropped] = field(default_factory=dict)
+    _winners: dict[tuple[Unit, Window, int], pl.DataFrame | None] = field(default_factory=dict, repr=False)
 
     @property
     def kinds(self) -> tuple[Unit, ...]:
@@ -85,29 +86,50 @@ class EventFile:
         `cohorts`: member ids of each cohort that the plan names. `buckets` None: as few as the memory limit allows. Each bucket is one pass.
         Raises BadInput for a unit kind, a cohort or a file that cannot be read.
         """
+        self._knows(plan, cohorts)
+        count = buckets or self.buckets_for(plan, memory_limit_mb)
+        self._dropped[plan.unit], given = Dropped(), False
+        for bucket in range(count):
+            log, dropped = self.bucket(plan, types, (bucket, count), cohorts=cohorts)
+            self._dropped[plan.unit] += dropped
+            if log.units or (not given and bucket == count - 1):
+                given = True
+                yield log
+            del log
+
+    def bucket(
+        self, plan: ReadPlan, types: PropertyTypes | None, bucket: tuple[int, int], *, cohorts: Mapping[str, Collection[str]] | None = None
+    ) -> tuple[EventLog, Dropped]:
+        """One of the buckets of `logs`, perhaps without any unit, and what reading it left out. `bucket`: its number, and of how many.
+
+        Whoever reads the others must hash alike (`hash_probe`) and have the same file. Raises as `logs` does.
+        """
+        self._knows(plan, cohorts)
+        number, count = bucket
+        winners = self._winning(plan, count)
+        # A reader is made anew each time: reading may find that the source must be read another way.
+        rows, dropped = self._reading(lambda: BucketReader(self.source, self.columns, plan, count).read(number, winners))
+        flags = members(rows.units, {name: frozenset(ids) for name, ids in (cohorts or {}).items() if name in plan.cohorts})
+        return BucketReader(self.source, self.columns, plan, count).log(rows, types or {}, flags), dropped
+
+    def _knows(self, plan: ReadPlan, cohorts: Mapping[str, Collection[str]] | None) -> None:
         self.columns.unit(plan.unit)
         if lacking := sorted(plan.cohorts - set(cohorts or {})):
             raise BadInput(f"the members of cohort {lacking[0]} are not known here", fix=f"Give a file of their ids: --cohort {lacking[0]}=<file>.")
-        survey = self.survey(plan.window)
-        count = buckets or self.buckets_for(plan, memory_limit_mb)
-        wanted = {name: frozenset(ids) for name, ids in (cohorts or {}).items() if name in plan.cohorts}
-        # A reader is made anew each time: reading may find that the source must be read another way.
-        winners = self._reading(lambda: BucketReader(self.source, self.columns, plan, count).winners()) if survey.visible(plan.unit) else None
-        self._dropped[plan.unit], given = Dropped(), False
-        for bucket in range(count):
-            rows, dropped = self._reading(lambda bucket=bucket: BucketReader(self.source, self.columns, plan, count).read(bucket, winners))
-            self._dropped[plan.unit] += dropped
-            if rows.units or (not given and bucket == count - 1):
-                given = True
-                flags = members(rows.units, wanted)
-                log = BucketReader(self.source, self.columns, plan, count).log(rows, types or {}, flags)
-                del rows
-                yield log
 
-    def skipped(self, unit: Unit, window: Window, *, examples: bool = True) -> SkippedRows:
-        """Rows that do not count for units of this kind; duplicates and broken properties as the latest `logs` found them."""
+    def _winning(self, plan: ReadPlan, count: int) -> pl.DataFrame | None:
+        """Which copies of repeated events count: looked for once, whatever the bucket."""
+        key = plan.unit, plan.window, count
+        if key not in self._winners:
+            holds = self.survey(plan.window).visible(plan.unit) > 0
+            self._winners[key] = self._reading(lambda: BucketReader(self.source, self.columns, plan, count).winners()) if holds else None
+        return self._winners[key]
+
+    def skipped(self, unit: Unit, window: Window, *, examples: bool = True, dropped: Dropped | None = None) -> SkippedRows:
+        """Rows that do not count for units of this kind; duplicates and broken properties are those `dropped`, or as the latest `logs` found
+        them."""
         counted = self.survey(window).skipped(unit)
-        counted = replace(counted, **vars(self._dropped.get(unit, Dropped())))
+        counted = replace(counted, **vars(dropped or self._dropped.get(unit, Dropped())))
         return replace(counted, examples=self._reading(lambda: self._examples(unit, window, counted))) if examples else counted
 
     def _examples(self, unit: Unit, window: Window, counted: SkippedRows) -> dict[str, tuple[str, ...]]:
