@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from backtest.events import EventLog
 from backtest.intervals import FOREVER, Codes, Flags, Intervals, Ints, intersection, since
-from backtest.language import Hypothesis
-from backtest.truth import Truth, truth
+from backtest.language import Clause, Hypothesis
+from backtest.measures import Truth
+from backtest.truth import truth
 
 
 @dataclass(frozen=True)
@@ -47,10 +49,11 @@ def first_matches(hypothesis: Hypothesis, log: EventLog, live_from: int | None =
     return fires_of(held(hypothesis, log), hypothesis, log, live_from)
 
 
-def held(hypothesis: Hypothesis, log: EventLog) -> Held:
+def held(hypothesis: Hypothesis, log: EventLog, told: Callable[[Clause], Truth] | None = None) -> Held:
+    """`told` gives the truth of a clause in this log, where somebody remembers it: many hypotheses share clauses."""
     entry = log.entry(hypothesis)
     everyone = np.arange(len(entry), dtype=np.int32)
-    parts = [truth(clause, log, entry) for clause in hypothesis.clauses]
+    parts = [told(clause) if told else truth(clause, log, entry) for clause in hypothesis.clauses]
     whole = intersection([*(part.held for part in parts), since(everyone, entry)])
     return Held(whole, ~_silent(whole, parts, entry))
 

@@ -16,7 +16,7 @@ from backtest.kernel.keys import Key, match_key
 from backtest.kernel.slices import Slice, by_unit, kept, merged, named
 from backtest.language import Hypothesis
 from backtest.matching import Comparison, EventMatch
-from backtest.truth import first_session
+from backtest.spans import first_session
 from backtest.values import predicate
 
 Made = TypeVar("Made")
