@@ -90,11 +90,14 @@ def listing(
     return page(tx, query, RunRow, RunRow.created_at, _value, limit=limit, after=after)
 
 
-def save_bucket(tx: Transaction, run_id: str, bucket: int, counts: Any) -> None:
-    """Keep the mergeable counts of one finished hash bucket. Saving it twice keeps the first: a repeated step has the same counts."""
+def save_bucket(tx: Transaction, run_id: str, bucket: int, counts: Any) -> int:
+    """Keep the mergeable counts of one finished hash bucket; how many are kept by now. Saving it twice keeps the first: a repeated step has the
+    same counts."""
     _unfinished(tx, run_id)
     values = {"run_id": run_id, "bucket": bucket, "workspace_id": tx.workspace_id, "counts": counts, "finished_at": tx.now}
     tx.insert_new(ReadBucketRow, [values])
+    kept = sa.select(sa.func.count()).select_from(ReadBucketRow).where(col(ReadBucketRow.run_id) == run_id)
+    return tx.session.execute(kept).scalar_one()
 
 
 def finished_buckets(tx: Transaction, run_id: str) -> dict[int, Any]:

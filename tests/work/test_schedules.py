@@ -84,17 +84,19 @@ def test_a_killed_backtest_resumes_and_reads_no_finished_bucket_again(durable: D
     first = durable.worker("BEGIN", instant(WINDOW.end).isoformat(), "20", *(row.id for row in rows))
     assert first.stdout is not None
     run_id = first.stdout.readline().strip()
-    waited_until(lambda: durable.asked(SIZES) == 1 + 3)  # to count the buckets, and one per bucket: the third is being read
+    waited_until(lambda: durable.asked(SIZES) >= 1 + 3)  # to count the buckets, and one per bucket: the third is being read
     first.kill()
     first.communicate()
     revise(bench, rows[0])
-    assert durable.finished(run_id) == {0, 1}
+    finished = durable.finished(run_id)
+    assert {0, 1} <= finished
+    assert len(finished) < BUCKETS
     server.post("reset", {})
 
     second = durable.worker("WAIT", run_id)
     second.communicate(timeout=60)
     assert second.returncode == 0
-    assert durable.asked(SIZES) == 4, "only the four buckets that were not finished are read"
+    assert durable.asked(SIZES) == BUCKETS - len(finished), "only the buckets that were not finished are read"
     assert durable.finished(run_id) == set()
 
     inline = asyncio.run(backtest_hypotheses(bench.place, bench.connection, BATCH, WINDOW))
