@@ -4,6 +4,7 @@ import asyncio
 import random
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pydantic import SecretStr
@@ -32,7 +33,7 @@ def test_from_a_posthog_project_to_signed_signals(tmp_path: Path) -> None:
     place = Workplace(settings, open_store(settings, clock), clock)
 
     async def story(url: str, key: str) -> None:
-        where = {"name": "shop", "host": url, "project_id": "1", "api_key": SecretStr(key), "share": 1.0, "actor": "ada"}
+        where: dict[str, Any] = {"name": "shop", "host": url, "project_id": "1", "api_key": SecretStr(key), "share": 1.0, "actor": "ada"}
         shop = await connecting.connect(place, **where)
         taxonomy, _ = await observing.observe(place, shop)
         assert world.truth["outcome"]["match"] in {event.name for event in taxonomy.events}
