@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backtest.intervals import Codes, Flags, Ints
+from backtest.kernel.keys import Questions
 
 
 @dataclass
@@ -95,10 +96,12 @@ class Buffers:
 
 
 class Scratch:
-    """Buffers that wait for a worker. One object for many evaluations, also over different logs, saves most of the page faults."""
+    """Buffers that wait for a worker, and what is known of hypotheses. One object for many evaluations, also over different logs, saves most of the
+    page faults and of the reading."""
 
     def __init__(self) -> None:
         self._idle: list[Buffers] = []
+        self.questions = Questions()
 
     @contextmanager
     def borrowed(self) -> Generator[Buffers]:

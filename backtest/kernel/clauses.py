@@ -18,10 +18,10 @@ from backtest.intervals import Codes, Ints
 from backtest.kernel import counting, distinct, ordering, overlaps
 from backtest.kernel.buffers import Buffers, Room, Written
 from backtest.kernel.ends import ALWAYS, FOREVER
-from backtest.kernel.keys import Key, match_key
+from backtest.kernel.keys import Key, Question, Questions
 from backtest.kernel.prepared import Once, Prepared, compiled_ready
 from backtest.kernel.slices import Slice
-from backtest.language import Age, Clause, Cohort, Counted, Did, DidNot, First, Hypothesis, Last, Sequence, Span, Trend, ValuesOf, Without
+from backtest.language import Age, Clause, Cohort, Counted, Did, DidNot, First, Last, Sequence, Span, Trend, ValuesOf, Without
 from backtest.matching import EventMatch
 from backtest.truth import truth
 from backtest.values import as_text, exact
@@ -36,42 +36,49 @@ class Scene:
     """One batch over one log: what its hypotheses share while it runs."""
 
     log: Prepared
+    questions: Questions
     shared: Once = field(default_factory=Once)
 
+    def entry(self, asked: Question) -> Ints:
+        return self.log.remembered(("entry", asked.entry), lambda: self.log.entry_of(asked.hypothesis))
+
+    def outcome(self, asked: Question) -> Ints:
+        return self.log.remembered(("outcome", asked.outcome), lambda: self.log.outcome_of(asked.hypothesis))
+
     def slice(self, match: EventMatch) -> Slice:
-        return self.shared(("slice", match_key(match)), lambda: self.log.slice(match))
+        return self.shared(("slice", self.questions.match(match)), lambda: self.log.slice(match))
 
     def codes(self, clause: Did) -> tuple[Ints, int]:
         """What is told apart: a code per match (-1: nothing), and how many codes there are."""
         by: Key = (repr(clause.count),) if not isinstance(clause.count, ValuesOf) else ("values", *clause.count.values_of)
-        return self.shared(("codes", match_key(clause.match), by), lambda: _codes(clause, self.slice(clause.match), self.log))
+        return self.shared(("codes", self.questions.match(clause.match), by), lambda: _codes(clause, self.slice(clause.match), self.log))
 
-    def days(self, match: EventMatch, hypothesis: Hypothesis | None) -> tuple[Slice, Ints]:
-        """First and last match per unit and UTC date: of all matches, or of those since the hypothesis' entry."""
-        key = ("days", match_key(match), hypothesis and match_key(hypothesis.entry))
-        since = np.full(len(self.log.units), ALWAYS) if hypothesis is None else self.log.entry(hypothesis)
+    def days(self, match: EventMatch, asked: Question | None) -> tuple[Slice, Ints]:
+        """First and last match per unit and UTC date: of all matches, or of those since entry."""
+        key = ("days", self.questions.match(match), asked and asked.entry)
+        since = np.full(len(self.log.units), ALWAYS) if asked is None else self.entry(asked)
         return self.shared(key, lambda: _days(self.slice(match), since))
 
-    def nth(self, clause: Did | DidNot, n: int, hypothesis: Hypothesis) -> tuple[Codes, Ints, int]:
+    def nth(self, clause: Did | DidNot, n: int, asked: Question) -> tuple[Codes, Ints, int]:
         """Each unit's n-th match (or day with a match) at or after its entry. All first spans of all lengths read the same list."""
         by_day = isinstance(clause, Did) and clause.count is Counted.days and n > 1
-        found = self.days(clause.match, hypothesis)[0] if by_day else self.slice(clause.match)
-        key = ("nth", by_day, match_key(clause.match), n, match_key(hypothesis.entry))
-        return self.shared(key, lambda: _nth(found, n, self.log.entry(hypothesis)))
+        found = self.days(clause.match, asked)[0] if by_day else self.slice(clause.match)
+        key = ("nth", by_day, self.questions.match(clause.match), n, asked.entry)
+        return self.shared(key, lambda: _nth(found, n, self.entry(asked)))
 
 
 @dataclass(frozen=True)
 class Site:
     """Where one clause of one hypothesis is worked on: what it may read, and the room to write in."""
 
-    hypothesis: Hypothesis
+    asked: Question
     scene: Scene
     buffers: Buffers
     room: Room
 
     @property
     def entry(self) -> Ints:
-        return self.scene.log.entry(self.hypothesis)
+        return self.scene.entry(self.asked)
 
 
 def has_compiled_form(clause: Clause) -> bool:
@@ -97,7 +104,7 @@ def _span(span: Span, site: Site) -> tuple[int, Ints]:
     """Length and ends of a span counted from entry, as compiled passes take them."""
     if isinstance(span, First):
         return int(span.first), UNBOUNDED
-    return (FOREVER, UNBOUNDED) if span == "ever" else (0, site.scene.log.sessions(site.hypothesis)[0])
+    return (FOREVER, UNBOUNDED) if span == "ever" else (0, site.scene.log.sessions(site.asked.hypothesis)[0])
 
 
 def _did(clause: Did, site: Site) -> Written:
@@ -110,7 +117,7 @@ def _did(clause: Did, site: Site) -> Written:
     length, ends = _span(clause.span, site)
     if len(ends):
         return Written(*out, counting.nth_before(found.unit, found.at, site.entry, ends, n, *out))
-    return Written(*out, counting.since_nth(*site.scene.nth(clause, n, site.hypothesis), site.entry, length, *out))
+    return Written(*out, counting.since_nth(*site.scene.nth(clause, n, site.asked), site.entry, length, *out))
 
 
 def _lately(found: Slice, opens: Ints, closes: Ints, n: int, last: int, out: tuple[Codes, Ints, Ints]) -> int:
@@ -129,7 +136,7 @@ def _did_distinct(clause: Did, site: Site) -> Written:
             out = site.room.of(len(days) + 1)
             return Written(*out, _lately(days, days.at, closes, clause.at_least, int(clause.span.last), out))
         if clause.span != "first_session":
-            nth = site.scene.nth(clause, clause.at_least, site.hypothesis)
+            nth = site.scene.nth(clause, clause.at_least, site.asked)
             return Written(*(out := site.room.of(nth[2] + 1)), counting.since_nth(*nth, site.entry, _span(clause.span, site)[0], *out))
     found, (codes, things) = site.scene.slice(clause.match), site.scene.codes(clause)
     out, seen, serial = site.room.of(len(found)), site.buffers.seen(things), site.buffers.serial
@@ -151,9 +158,9 @@ def _did_not(clause: DidNot, site: Site) -> Written:
     if isinstance(clause.span, Last):
         return Written(*out, counting.silent_lately(found.unit, found.at, *found.runs(), entry, int(clause.span.last), *out))
     if isinstance(clause.span, First):
-        first, flags = site.scene.nth(clause, 1, site.hypothesis), site.buffers.unset(len(entry))
+        first, flags = site.scene.nth(clause, 1, site.asked), site.buffers.unset(len(entry))
         return Written(*out, counting.silent_since_entry(*first, entry, int(clause.span.first), flags, *out))
-    return Written(*out, counting.silent_before(found.unit, found.at, entry, *site.scene.log.sessions(site.hypothesis), *out))
+    return Written(*out, counting.silent_before(found.unit, found.at, entry, *site.scene.log.sessions(site.asked.hypothesis), *out))
 
 
 def _sequence(clause: Sequence, site: Site) -> Written:

@@ -16,7 +16,7 @@ from backtest.kernel import firing, overlaps
 from backtest.kernel.buffers import Buffers, Scratch, Written
 from backtest.kernel.clauses import Scene, Site, write
 from backtest.kernel.grids import Shared, shared_parts
-from backtest.kernel.keys import Key, clause_key, match_key
+from backtest.kernel.keys import Key, Question
 from backtest.kernel.prepared import Prepared
 from backtest.language import Hypothesis
 from backtest.proportions import Closed
@@ -73,7 +73,7 @@ class Result:
     def held(self) -> Held:
         """Where the hypothesis holds, as `backtest.fires.held` tells it. Evaluated anew: a batch keeps no intervals."""
         with self.log.scratch.borrowed() as buffers:
-            return held_in_full(self.hypothesis, Scene(self.log), buffers)
+            return held_in_full(self.log.scratch.questions.of(self.hypothesis), Scene(self.log, self.log.scratch.questions), buffers)
 
     def _sample(self) -> tuple[Ints, Ints, Ints]:
         """Ages at the fires in the sample, at their outcomes, and the last ages with a complete horizon."""
@@ -100,40 +100,35 @@ def evaluate(hypotheses: Sequence[Hypothesis], prepared: Prepared, threads: int 
     Whoever evaluates one log after the other passes one `scratch` to all of them, so that memory is asked for once.
     """
     scratch = scratch or prepared.scratch
-    scene = Scene(prepared)
+    scene = Scene(prepared, scratch.questions)
+    asked = [scratch.questions.of(one) for one in hypotheses]
     results: list[Result | None] = [None] * len(hypotheses)
-    waiting = iter(_by_clause(hypotheses))
+    waiting = iter(_by_clause(asked))
     if threads <= 1:
-        _work(waiting, hypotheses, scene, results, scratch)
+        _work(waiting, asked, scene, results, scratch)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(_work, waiting, hypotheses, scene, results, scratch) for _ in range(threads)]:
+            for done in [pool.submit(_work, waiting, asked, scene, results, scratch) for _ in range(threads)]:
                 done.result()
     return [one for one in results if one is not None]
 
 
-def _by_clause(hypotheses: Sequence[Hypothesis]) -> list[list[int]]:
-    """Places of hypotheses in groups: those of a single clause share its intervals whatever their outcome and horizon. Groups that begin with the
+def _by_clause(asked: Sequence[Question]) -> list[list[int]]:
+    """Places of hypotheses in groups: those of the same clauses share their intervals whatever their outcome and horizon. Groups that begin with the
     same matcher come one after the other, while its slice is still in the processor's cache."""
     groups: dict[Key, list[int]] = {}
-    for place, one in enumerate(hypotheses):
-        key = (clause_key(one.clauses[0]), match_key(one.entry)) if len(one.clauses) == 1 else ("conjunction", place)
-        groups.setdefault(key, []).append(place)
-    return sorted(groups.values(), key=lambda places: _slice_name(hypotheses[places[0]]))
+    for place, one in enumerate(asked):
+        groups.setdefault(one.group, []).append(place)
+    return sorted(groups.values(), key=lambda places: asked[places[0]].slice_name)
 
 
-def _slice_name(hypothesis: Hypothesis) -> str:
-    match = getattr(hypothesis.clauses[0], "match", None)
-    return "" if match is None else repr(match_key(match))
-
-
-def _work(waiting: Iterator[list[int]], hypotheses: Sequence[Hypothesis], scene: Scene, results: list[Result | None], scratch: Scratch) -> None:
+def _work(waiting: Iterator[list[int]], asked: Sequence[Question], scene: Scene, results: list[Result | None], scratch: Scratch) -> None:
     """Take groups until none is left; a list's iterator gives each to one thread only."""
     with scratch.borrowed() as buffers:
         for places in waiting:
-            held = _held(hypotheses[places[0]], scene, buffers)
+            held = _held(asked[places[0]], scene, buffers)
             for place in places:
-                results[place] = _result(hypotheses[place], held, scene, buffers)
+                results[place] = _result(asked[place], held, scene, buffers)
 
 
 @dataclass
@@ -144,8 +139,8 @@ class _Held:
     firing: Written
 
 
-def _held(hypothesis: Hypothesis, scene: Scene, buffers: Buffers) -> _Held:
-    parts = [write(clause, Site(hypothesis, scene, buffers, room)) for clause, room in zip(hypothesis.clauses, buffers.rooms, strict=False)]
+def _held(asked: Question, scene: Scene, buffers: Buffers) -> _Held:
+    parts = [write(clause, Site(asked, scene, buffers, room)) for clause, room in zip(asked.hypothesis.clauses, buffers.rooms, strict=False)]
     whole = parts[0]
     for room, part in zip(buffers.rooms[3:], parts[1:], strict=False):
         out = room.of(whole.count + part.count)
@@ -153,12 +148,12 @@ def _held(hypothesis: Hypothesis, scene: Scene, buffers: Buffers) -> _Held:
         whole = Written(*out, overlaps.overlap(*lists, *out))
     if not any(len(part.quiet) for part in parts):
         return _Held(whole, whole)
-    return _Held(whole, _loud(whole, parts, scene.log.entry(hypothesis), buffers))
+    return _Held(whole, _loud(whole, parts, scene.entry(asked), buffers))
 
 
-def held_in_full(hypothesis: Hypothesis, scene: Scene, buffers: Buffers) -> Held:
+def held_in_full(asked: Question, scene: Scene, buffers: Buffers) -> Held:
     """As `backtest.fires.held`: cut to entry, and which intervals begin with a fire."""
-    entry, both = scene.log.entry(hypothesis), _held(hypothesis, scene, buffers)
+    entry, both = scene.entry(asked), _held(asked, scene, buffers)
     whole, loud = both.whole, both.firing
     unit, start, stop = whole.unit[: whole.count].copy(), whole.start[: whole.count].copy(), whole.stop[: whole.count].copy()
     fires = np.ones(len(unit), np.bool_)
@@ -182,15 +177,14 @@ def _no_flags(count: int) -> Flags:
     return np.zeros(count, np.bool_)
 
 
-def _result(hypothesis: Hypothesis, held: _Held, scene: Scene, buffers: Buffers) -> Result:
-    log, shared, horizon = scene.log, shared_parts(hypothesis, scene), int(hypothesis.horizon)
-    entry, outcome, end, counts = log.entry(hypothesis), log.outcome(hypothesis), log.window.end, buffers.counts
+def _result(question: Question, held: _Held, scene: Scene, buffers: Buffers) -> Result:
+    shared, horizon, hypothesis = shared_parts(question, scene), question.horizon, question.hypothesis
+    entry, outcome, end, counts = scene.entry(question), scene.outcome(question), scene.log.window.end, buffers.counts
     some = held.firing
     bounds = (entry, shared.s0, end, shared.entered_from)
     unit, at, _ = buffers.fires.of(some.count + 1)
     count = firing.first_fires(some.unit, some.start, some.stop, some.count, *bounds, unit, at)
-    ask_after = hypothesis.longest_first if hypothesis.anchored else -1
-    firing.count_fires(unit, at, count, entry, outcome, horizon, end, ask_after, counts)
+    firing.count_fires(unit, at, count, entry, outcome, horizon, end, question.ask_after, counts)
     whole = held.whole
     for grid in shared.grids:
         by = grid.steps
@@ -200,7 +194,7 @@ def _result(hypothesis: Hypothesis, held: _Held, scene: Scene, buffers: Buffers)
     kept_unit, kept_at = buffers.shelf.keep(unit, at, count)
     return Result(
         hypothesis=hypothesis,
-        log=log,
+        log=scene.log,
         excluded_converted=excluded,
         pending=pending,
         sample_size=sample,

@@ -10,10 +10,8 @@ from backtest.intervals import Ints
 from backtest.kernel import populations
 from backtest.kernel.clauses import Scene
 from backtest.kernel.ends import ALWAYS
-from backtest.kernel.keys import Key, match_key
-from backtest.kernel.prepared import outcome_name
+from backtest.kernel.keys import Key, Question
 from backtest.kernel.steps import WORD, Steps, steps
-from backtest.language import Hypothesis
 from backtest.tally import ACTIVE_WITHIN
 
 
@@ -37,28 +35,26 @@ class Shared:
     recall_converters: int
 
 
-def shared_parts(hypothesis: Hypothesis, scene: Scene) -> Shared:
-    s0 = scene.log.window.start + hypothesis.look_back
-    ask_after = hypothesis.longest_first if hypothesis.anchored else -1
-    entered_from = s0 if hypothesis.counts_entrants_only else ALWAYS
-    key: Key = ("shared", match_key(hypothesis.entry), outcome_name(hypothesis), int(hypothesis.horizon), s0, entered_from, ask_after)
-    return scene.shared(key, lambda: _make(hypothesis, scene, s0, entered_from, ask_after))
+def shared_parts(asked: Question, scene: Scene) -> Shared:
+    key: Key = ("shared", asked.entry, asked.outcome, asked.horizon, asked.look_back, asked.entrants_only, asked.ask_after)
+    return scene.shared(key, lambda: _make(asked, scene))
 
 
-def _make(hypothesis: Hypothesis, scene: Scene, s0: int, entered_from: int, ask_after: int) -> Shared:
-    entry, outcome, end = scene.log.entry(hypothesis), scene.log.outcome(hypothesis), scene.log.window.end
-    horizon = int(hypothesis.horizon)
+def _make(asked: Question, scene: Scene) -> Shared:
+    entry, outcome, end = scene.entry(asked), scene.outcome(asked), scene.log.window.end
+    horizon, s0 = asked.horizon, scene.log.window.start + asked.look_back
+    entered_from = s0 if asked.entrants_only else ALWAYS
     converters = populations.recall_converters(entry, outcome, s0, end, entered_from)
-    if ask_after >= 0:
-        rows, converting = populations.landmark_margins(entry, outcome, s0, end, ask_after, horizon)
+    if asked.ask_after >= 0:
+        rows, converting = populations.landmark_margins(entry, outcome, s0, end, asked.ask_after, horizon)
         return Shared(s0, entered_from, rows, converting, (), converters)
     instants = max(0, (end - horizon - s0) // horizon + 1)
     grids, rows, converting = [], 0, 0
     for first in range(0, instants, WORD):
         these = steps(s0 + first * horizon, horizon, min(WORD, instants - first))
-        asked, rule = np.empty(len(entry), np.int64), (these.s0, these.step, these.count, these.shift, these.table)
-        more_rows, more_converting = populations.mark_asked(_active(scene, these), entry, outcome, entered_from, *rule, asked)
-        grids.append(Grid(these, asked))
+        bits, rule = np.empty(len(entry), np.int64), (these.s0, these.step, these.count, these.shift, these.table)
+        more_rows, more_converting = populations.mark_asked(_active(scene, these), entry, outcome, entered_from, *rule, bits)
+        grids.append(Grid(these, bits))
         rows, converting = rows + more_rows, converting + more_converting
     return Shared(s0, entered_from, rows, converting, tuple(grids), converters)
 

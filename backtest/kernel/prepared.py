@@ -12,7 +12,7 @@ import numpy as np
 from backtest.events import Column, EventLog, Matches, Path, Presence, first_key, outcome_key
 from backtest.intervals import Flags, Ints
 from backtest.kernel.buffers import Scratch
-from backtest.kernel.keys import Key, match_key
+from backtest.kernel.keys import Key, match_key, outcome_name
 from backtest.kernel.slices import Slice, by_unit, kept, merged, named
 from backtest.language import Hypothesis
 from backtest.matching import Comparison, EventMatch
@@ -26,20 +26,21 @@ class Once:
     """Values by key, each made at most once however many threads ask: the first one makes it, the others wait."""
 
     def __init__(self) -> None:
+        self._ready: dict[Key, Any] = {}
         self._made: dict[Key, Future[Any]] = {}
 
     def __contains__(self, key: Key) -> bool:
-        return key in self._made
+        return key in self._ready
 
     def __call__(self, key: Key, make: Callable[[], Made]) -> Made:
-        found = self._made.get(key)
-        if found is not None:
-            return found.result()
+        if key in self._ready:
+            return self._ready[key]
         mine: Future[Any] = Future()
         found = self._made.setdefault(key, mine)
         if found is mine:
             try:
-                mine.set_result(make())
+                mine.set_result(made := make())
+                self._ready[key] = made
             except BaseException as error:
                 mine.set_exception(error)
                 raise
@@ -97,21 +98,20 @@ class Prepared(EventLog):
         return by_unit(kept(Slice(self.unit, self.at), column.codes, present), len(self.units)).matches()
 
     def entry(self, hypothesis: Hypothesis) -> Ints:
-        return self.remembered(("entry", match_key(hypothesis.entry)), lambda: compiled_ready(self.firsts[first_key(hypothesis.entry)]))
+        return self.remembered(("entry", match_key(hypothesis.entry)), lambda: self.entry_of(hypothesis))
 
     def outcome(self, hypothesis: Hypothesis) -> Ints:
-        return self.remembered(outcome_name(hypothesis), lambda: compiled_ready(self.firsts[outcome_key(hypothesis)]))
+        return self.remembered(("outcome", outcome_name(hypothesis)), lambda: self.outcome_of(hypothesis))
+
+    def entry_of(self, hypothesis: Hypothesis) -> Ints:
+        return compiled_ready(self.firsts[first_key(hypothesis.entry)])
+
+    def outcome_of(self, hypothesis: Hypothesis) -> Ints:
+        return compiled_ready(self.firsts[outcome_key(hypothesis)])
 
     def sessions(self, hypothesis: Hypothesis) -> tuple[Ints, Ints]:
         """Per unit the end of its first session and the instant at which it is known to be over."""
         return self.remembered(("sessions", match_key(hypothesis.entry)), lambda: first_session(self, self.entry(hypothesis)))
-
-
-def outcome_name(hypothesis: Hypothesis) -> Key:
-    """Tells outcomes apart as `outcome_key` does, faster."""
-    outcome = hypothesis.outcome
-    after = getattr(outcome, "after", None)
-    return ("outcome", match_key(outcome.match), after, None if after is None else match_key(hypothesis.entry))
 
 
 def compiled_ready(array: np.ndarray) -> np.ndarray:

@@ -69,7 +69,7 @@ def write_history(history: History, path: Path) -> None:
 
     frame = pl.DataFrame({"person": history.person, "ts": history.at, "plan": history.plan.astype(np.int8), "account": history.account})
     names = pl.Series("event", history.name.astype(np.uint8)).cat.to(pl.Enum(history.names))
-    frame.with_columns(names, pl.from_epoch("ts", time_unit="us")).write_parquet(path, row_group_size=1_000_000, statistics=False)
+    frame.with_columns(names, pl.from_epoch("ts", time_unit="us")).write_parquet(path, row_group_size=200_000, statistics=False)
 
 
 def read_history(path: Path) -> History:
