@@ -65,7 +65,7 @@ def published(score: Score, window: Window, seed: int = 0) -> dict[str, Any]:
     if score.insufficient:
         whole["insufficient"] = {
             "reason": "; ".join(one.reason for one in score.insufficient),
-            "missing": [_missing(one, window) for one in score.insufficient],
+            "missing": [missing(_wait(one, window)) for one in score.insufficient],
         }
     return whole
 
@@ -88,9 +88,13 @@ def _lead(score: Score) -> dict[str, Any] | None:
     }
 
 
-def _missing(one: Insufficient, window: Window) -> dict[str, Any]:
-    wait = Wait(one.what, one.needs, one.has, per_week(one.has, window.end - window.start))
-    return {"what": one.what, "needs": one.needs, "has": one.has, "weeks": wait.weeks, "sentence": wait.sentence}
+def _wait(one: Insufficient, window: Window) -> Wait:
+    return Wait(one.what, one.needs, one.has, per_week(one.has, window.end - window.start))
+
+
+def missing(wait: Wait) -> dict[str, Any]:
+    """What is missing, how much of it there is, and how long the rest takes."""
+    return {"what": wait.what, "needs": wait.needs, "has": wait.has, "weeks": wait.weeks, "sentence": wait.sentence}
 
 
 def _ends(name: str, interval: Interval | None) -> dict[str, float | None]:

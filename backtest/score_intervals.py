@@ -42,7 +42,8 @@ def _where_statistic_is(target: float, hits: int, n: int, other_hits: int, other
         middle = (low + high) / 2
         ratio = math.exp(middle)
         difference = hits / n - ratio * other_hits / other_n
-        above = difference > target * _spread(hits, n, other_hits, other_n, ratio)
+        wanted = target * _spread(hits, n, other_hits, other_n, ratio)
+        above = difference > wanted or (difference == wanted and target < 0)  # both are 0 at θ = 1 where everybody converted
         low, high = (middle, high) if above else (low, middle)
     return (low + high) / 2
 

@@ -94,25 +94,41 @@ def tally(hypothesis: Hypothesis, log: EventLog) -> tuple[Tally, Fires]:
 def tally_of(hypothesis: Hypothesis, log: EventLog, truth: Held, fires: Fires) -> Tally:
     """The counts of fires that are known already."""
     firsts = fires.firsts()
-    entry, outcome, horizon = log.entry(hypothesis), log.outcome(hypothesis), int(hypothesis.horizon)
-    at, reached = firsts.at, outcome[firsts.unit]
-    converted = reached <= at  # a tie is never a success
-    pending = ~converted & (at + horizon > log.window.end)
-    counted = ~converted & ~pending
-    hit = counted & (reached <= at + horizon)
+    entry, sample = log.entry(hypothesis), sample_of(hypothesis, log, firsts)
+    at, reached, horizon = firsts.at, sample.reached, int(hypothesis.horizon)
     converters = recall_converters(hypothesis, log)
     return Tally(
         fires_total=len(firsts),
-        excluded_converted=int(converted.sum()),
-        pending=int(pending.sum()),
+        excluded_converted=int(sample.converted.sum()),
+        pending=int(sample.pending.sum()),
         recall_converters=int(converters.sum()),
         recall_hits=int((converters[firsts.unit] & (reached > at) & (reached <= at + horizon)).sum()),
         closed=closed_of(asked_rows(hypothesis, log, truth, firsts)),
-        ages=(at - entry[firsts.unit])[counted],
-        hits=hit[counted],
-        leads=(reached - at)[hit],
+        ages=(at - entry[firsts.unit])[sample.counted],
+        hits=sample.hits[sample.counted],
+        leads=(reached - at)[sample.hits],
         fired=risk_of(hypothesis, log).narrowed(ages_after_fire(entry, firsts.unit, at)).table(),
     )
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Of every first fire: the unit's outcome, and by rule 4 whether it came too late, is pending, counts, and hit."""
+
+    reached: Ints
+    converted: Flags
+    pending: Flags
+    counted: Flags
+    hits: Flags
+
+
+def sample_of(hypothesis: Hypothesis, log: EventLog, firsts: Fires) -> Sample:
+    """Numbers 1.9 rule 4."""
+    at, reached, horizon = firsts.at, log.outcome(hypothesis)[firsts.unit], int(hypothesis.horizon)
+    converted = reached <= at  # a tie is never a success
+    pending = ~converted & (at + horizon > log.window.end)
+    counted = ~converted & ~pending
+    return Sample(reached, converted, pending, counted, counted & (reached <= at + horizon))
 
 
 def recall_converters(hypothesis: Hypothesis, log: EventLog) -> Flags:

@@ -64,6 +64,9 @@ def _weak(numbers: dict[str, Any], bar: Bar) -> list[Reason]:
     if low is None or low < bar.min_lift_low:
         told = "unknown" if low is None else f"{low:.2f}"
         found.append(Reason("lift_low", f"The lower limit of its lift is {told}; the bar asks {bar.min_lift_low:g}."))
+    if (aged := numbers["lift_vs_baseline_low"]) is None or aged <= 1:
+        told = "unknown" if aged is None else f"{aged:.2f}"
+        found.append(Reason("same_age", f"Against units of the same age the lower limit of its lift is {told}: their age alone may explain it."))
     if counts["sample_size"] < bar.min_fires:
         found.append(Reason("few_fires", f"It rests on {counts['sample_size']} fires; the bar asks {bar.min_fires}."))
     if counts["true_positives"] < bar.min_true_positives:

@@ -123,6 +123,8 @@ def _in_file(
     tell("Reading", 0, 1)
     (log,) = file.logs(plan, property_types(where.property), buckets=1)
     tell("Reading", 1, 1)
-    found = search(question, singles, log, most=most, progress=lambda done, total, what: tell(f"Trying {what}", done, total))
     bar, told_as_of = bar_of(settings), until.isoformat().replace("+00:00", "Z")
+    found = search(question, singles, log, most=most, progress=lambda done, total, what: tell(f"Trying {what}", done, total), bar=bar)
+    for one in found.lacks:
+        say(f"Too little data: {one.sentence}.")
     return [record(one.hypothesis, one.backtest, bar, selected=True, as_of=told_as_of) for one in found.proposals], found.tried
