@@ -73,6 +73,7 @@ def backtest(
     source: Source | None = None,
     as_of: AsOf = None,
     window_days: WindowDays = 90,
+    shared: Annotated[bool, FLAG, Parameter(help="Of a file: let all workers of this installation read it; each must reach the address.")] = False,
     save: Annotated[bool, FLAG, Parameter(help="Of a connection: keep the hypotheses as proposals with these results.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -83,9 +84,15 @@ def backtest(
         raise BadInput("--window-days is at least 1.")
     if save and where.connection is None:
         raise BadInput("--save keeps hypotheses with their connection; a file has none.", fix="Leave --save out, or name a --connection.")
+    if shared and where.connection is not None:
+        raise BadInput("--shared is about files; for a connection the API queues a backtest for the workers.", fix="Leave --shared out.")
     until = instant(as_of)
     told = read_file(hypotheses, window_days, lambda: _known(where, until, window_days))
-    if where.connection is None:
+    if shared:
+        from beton.cli.shared_backtest import score as score_shared
+
+        records = score_shared(where, told, until, window_days)
+    elif where.connection is None:
         records = _of_file(where, told, until, window_days)
     else:
         from beton.cli.connected_backtest import score

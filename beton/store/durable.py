@@ -28,7 +28,7 @@ from typing import IO, Any
 
 import psycopg
 import sqlalchemy as sa
-from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer
+from dbos import DBOS, DBOSClient, DBOSConfig, DBOSPortableJSONSerializer, EnqueueOptions
 from sqlalchemy import event
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError, ProgrammingError
@@ -101,22 +101,51 @@ def start_durable(
 
 def left_behind(settings: Settings) -> list[str]:
     """The same as `Durable.left_behind`, asked from outside: no engine is started, and a running one is not disturbed."""
+    with _outside(settings) as client:
+        try:
+            found = client.list_workflows(status=UNFINISHED, load_input=False, load_output=False) if client else []
+        except (OperationalError, ProgrammingError):  # no engine has ever run here
+            return []
+    return [workflow.workflow_id for workflow in found if workflow.app_version not in (None, version(APPLICATION))]
+
+
+def enqueue(settings: Settings, queue: str, workflow: str, workflow_id: str, *arguments: Any) -> None:
+    """Leave work for the processes that listen to a queue, from one that runs no engine. `workflow` is a function's name; an id that is known
+    already changes nothing. Raises StoreError where no engine has ever run."""
+    options: EnqueueOptions = {
+        "queue_name": queue,
+        "workflow_name": workflow,
+        "workflow_id": workflow_id,
+        "app_version": version(APPLICATION),
+        "application_name": APPLICATION,
+    }
+    nobody = StoreError("No worker has ever run on this database.", code="store.no_worker", fix="Start one: beton worker")
+    with _outside(settings) as client:
+        if client is None:
+            raise nobody
+        try:
+            client.enqueue(options, *arguments)
+        except (OperationalError, ProgrammingError) as error:
+            raise nobody from error
+
+
+@contextmanager
+def _outside(settings: Settings) -> Generator[DBOSClient | None]:
+    """A client of the engine's database; `None` where its file does not exist yet."""
     url, made = database_url(settings.effective_database_url), None
     if url.get_backend_name() == "sqlite":
         if not jobs_file(url).exists():
-            return []
+            yield None
+            return
         made = _sqlite_engine(jobs_file(url))
     address = None if made else url.render_as_string(hide_password=False)
     client = DBOSClient(system_database_engine=made, system_database_url=address, serializer=DBOSPortableJSONSerializer(), lazy=True)
     try:
-        found = client.list_workflows(status=UNFINISHED, load_input=False, load_output=False)
-    except (OperationalError, ProgrammingError):  # no engine has ever run here
-        return []
+        yield client
     finally:
         client.destroy()
         if made is not None:
             made.dispose()
-    return [workflow.workflow_id for workflow in found if workflow.app_version not in (None, version(APPLICATION))]
 
 
 def stop_durable(durable: Durable, *, grace: timedelta = GRACE) -> None:

@@ -10,5 +10,6 @@ deciding       a person's yes or no
 sweeping       live: what has happened since, as signals
 delivering     signals on their way
 housekeeping   what may be kept no longer
-schedules      all of it as durable jobs
+file_backtests a file of events that several workers read
+durable_backtests, schedules      all of it as durable jobs
 """
