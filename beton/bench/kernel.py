@@ -26,7 +26,7 @@ def run_kernel_bench(
     rounds: int = 5,
     rivals: Sequence[str] = COMPETITORS,
     full: bool = False,
-    buckets: int = 16,
+    buckets: int = 32,
     tell: Callable[[str], None] = lambda _line: None,
 ) -> dict[str, Any]:
     """Measure and compare. Competitors run a stated sample of the hypotheses unless `full`; `times_faster` holds per hypothesis.

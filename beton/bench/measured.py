@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import sys
 from collections.abc import Callable
@@ -10,6 +11,9 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from beton.errors import BetonError
+
+LEAN = {"MALLOC_MMAP_THRESHOLD_": "4194304", "MALLOC_ARENA_MAX": "2"}
+"""For the C library: give large arrays back when they are freed, so that the peak is what was needed at once and not what was ever needed."""
 
 
 class MeasurementFailed(BetonError):
@@ -21,7 +25,11 @@ def in_own_process(function: Callable[..., dict[str, Any]], *arguments: Any) -> 
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
     process = context.Process(target=_measure, args=(there, function, arguments))
+    before = {name: os.environ.get(name) for name in LEAN}
+    os.environ.update(LEAN)
     process.start()
+    for name, value in before.items():
+        os.environ.pop(name) if value is None else os.environ.update({name: value})
     there.close()
     try:
         found: dict[str, Any] = here.recv()
