@@ -81,9 +81,11 @@ class Backtest:
 
     def scores(self) -> list[Score]:
         """In the order of the hypotheses; each of them must have had at least one log."""
-        return [
-            score_of(one, self.tallies[index], self.baselines[self.key_of(index)], self.details[index]) for index, one in enumerate(self.hypotheses)
-        ]
+        return [self.score(index) for index in range(len(self.hypotheses))]
+
+    def score(self, index: int) -> Score:
+        """The numbers of one hypothesis, named by its place, which must have had at least one log."""
+        return score_of(self.hypotheses[index], self.tallies[index], self.baselines[self.key_of(index)], self.details[index])
 
 
 def run_backtest(hypotheses: Sequence[Hypothesis], logs: Mapping[Unit, Iterable[EventLog]]) -> list[Score]:

@@ -13,16 +13,20 @@ from backtest.durations import DAY, Duration
 from backtest.engine import Backtest, Fired
 from backtest.events import Window
 from backtest.language import Hypothesis, Unit
-from backtest.plan import plan_reads
+from backtest.plan import ReadPlan, plan_reads
 from backtest.report import published
 from backtest.score import Score
 from backtest.taxonomy import Taxonomy
 from backtest.values import PropertyTypes
 from beton.errors import BadInput
-from beton.event_files import EventFile, SkippedRows
+from beton.event_files import Dropped, EventFile, SkippedRows
 from beton.event_files.buckets import MEMORY_LIMIT_MB
 from beton.event_files.event_file import wanted_properties
 from beton.hypothesis_files import HypothesisFile, check_against
+from beton.partial_results import Partial, StoppedEarly, StopRule, Watching
+
+FEWEST_LOOKS = 8
+"""Buckets of a file that would fit into one, where somebody wants to see numbers early. Each scans the file once more."""
 
 
 @dataclass(frozen=True)
@@ -38,11 +42,20 @@ class BacktestResult:
     rows_read: int
     seconds: float
     fires: tuple[tuple[Fired, ...], ...] | None = None
+    stopped_early: Mapping[str, StoppedEarly] = field(default_factory=dict)
+    """By unit kind, where the reading ended before its last bucket."""
+
+    def published(self) -> list[dict[str, Any]]:
+        """The `backtest` object of each hypothesis."""
+        told = []
+        for one, score in zip(self.hypotheses, self.scores, strict=True):
+            stopped = self.stopped_early.get(_kind(one.unit))
+            told.append(published(score, self.window) | ({} if stopped is None else {"stopped_early": stopped.as_json()}))
+        return told
 
     def as_json(self) -> dict[str, Any]:
         rows = [
-            {"name": one.name, "fingerprint": one.fingerprint, "backtest": published(score, self.window)}
-            for one, score in zip(self.hypotheses, self.scores, strict=True)
+            {"name": one.name, "fingerprint": one.fingerprint, "backtest": told} for one, told in zip(self.hypotheses, self.published(), strict=True)
         ]
         skipped = {kind: rows.as_json() for kind, rows in self.skipped.items()}
         return {"hypotheses": rows, "rows_read": self.rows_read, "skipped_rows": skipped, "seconds": round(self.seconds, 3)}
@@ -101,13 +114,16 @@ def backtest_file(
     memory_limit_mb: int = MEMORY_LIMIT_MB,
     keep_fires: bool = False,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    on_partial: Callable[[Partial], None] | None = None,
+    stop: StopRule | None = None,
     stopwatch: Callable[[], float] = time.monotonic,
 ) -> BacktestResult:
     """Score all hypotheses on one reading of the file (for each unit kind, and each bucket).
 
     Names are checked against the file first. `types`: declared types of properties (default: those of the hypothesis file). The numbers do
-    not depend on `buckets`. `progress` is told how many of how many steps are done. Raises BadInput for names, properties, units or cohorts
-    that the file does not know.
+    not depend on `buckets`. `progress` is told how many of how many steps are done, `on_partial` the scores so far after each bucket; with
+    `stop` the reading ends when no verdict can change any more. Raises BadInput for names, properties, units or cohorts that the file does not
+    know.
     """
     began = stopwatch()
     window = window_before(as_of, window_days)
@@ -116,22 +132,57 @@ def backtest_file(
     plans = plan_reads(batch, window)
     _need_cohorts(set().union(*(plan.cohorts for plan in plans)) - set(cohorts or {}))
     check_against(hypotheses, file_taxonomy(file, window, batch), Duration.days(window_days))
-    chosen = {plan.unit: buckets or file.buckets_for(plan, memory_limit_mb) for plan in plans}
+    fewest = FEWEST_LOOKS if on_partial or stop else 1
+    chosen = {plan.unit: buckets or max(fewest, file.buckets_for(plan, memory_limit_mb)) for plan in plans}
     steps = _Steps(progress, sum(chosen[one.unit] for one in batch))
-    whole = Backtest(batch, keep_fires=keep_fires)
+    reading = _Reading(file, Backtest(batch, keep_fires=keep_fires), chosen, Watching(batch, window, stop), steps, on_partial)
     for plan in plans:
-        for log in file.logs(plan, declared, cohorts=cohorts, buckets=chosen[plan.unit]):
-            whole.add(plan.unit, log, steps)
+        reading.read(plan, declared, cohorts)
     return BacktestResult(
         window=window,
         hypotheses=batch,
-        scores=tuple(whole.scores()),
-        skipped={_kind(plan.unit): file.skipped(plan.unit, window) for plan in plans},
+        scores=tuple(reading.whole.scores()),
+        skipped={_kind(plan.unit): file.skipped(plan.unit, window, dropped=reading.dropped[plan.unit]) for plan in plans},
         buckets={_kind(unit): count for unit, count in chosen.items()},
         rows_read=file.survey(window).rows,
         seconds=stopwatch() - began,
-        fires=tuple(_in_order(whole.fires.get(index, [])) for index in range(len(batch))) if keep_fires else None,
+        fires=tuple(_in_order(reading.whole.fires.get(index, [])) for index in range(len(batch))) if keep_fires else None,
+        stopped_early=reading.stopped,
     )
+
+
+@dataclass
+class _Reading:
+    """Bucket after bucket of each unit kind, with those who want to know told after each."""
+
+    file: EventFile
+    whole: Backtest
+    chosen: Mapping[Unit, int]
+    watching: Watching
+    steps: _Steps
+    on_partial: Callable[[Partial], None] | None
+    buckets_done: int = 0
+    dropped: dict[Unit, Dropped] = field(default_factory=dict)
+    stopped: dict[str, StoppedEarly] = field(default_factory=dict)
+
+    def read(self, plan: ReadPlan, types: PropertyTypes, cohorts: Mapping[str, Collection[str]] | None) -> None:
+        """All buckets of one kind, or as many as it takes."""
+        unit, count, given = plan.unit, self.chosen[plan.unit], False
+        self.dropped[unit] = Dropped()
+        for number in range(count):
+            log, dropped = self.file.bucket(plan, types, (number, count), cohorts=cohorts)
+            self.dropped[unit] += dropped
+            if log.units or (not given and number == count - 1):
+                given = True
+                self.whole.add(unit, log, self.steps)
+            del log
+            self.buckets_done += 1
+            enough = self.watching.look(self.whole, unit, number + 1, count)
+            if self.on_partial:
+                self.on_partial(Partial(self.buckets_done, sum(self.chosen.values()), self.watching.standings(self.whole)))
+            if enough and self.watching.rule:
+                self.stopped[_kind(unit)] = StoppedEarly(number + 1, count, self.watching.rule.error)
+                return
 
 
 def _need_cohorts(lacking: set[str]) -> None:

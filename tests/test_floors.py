@@ -21,7 +21,7 @@ ROOMS = [
     {"app"},
     {"web"},
     {"work"},
-    {"posthog", "store", "routing", "event_files", "local_backtest", "hypothesis_files", "yaml_text"},
+    {"posthog", "store", "routing", "event_files", "local_backtest", "partial_results", "hypothesis_files", "yaml_text"},
     {"lifecycle", "signals"},
     {"settings", "errors"},
 ]
