@@ -18,7 +18,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from psycopg.rows import dict_row
+from psycopg.sql import SQL, Identifier
 from pydantic import SecretStr
 
 pytest.importorskip("chdb", reason="the sandbox is an optional part of the installation")
@@ -97,11 +97,11 @@ class Home:
                         yield from ((table, repr(row)) for row in connection.execute(f'SELECT * FROM "{table}"'))
                 connection.close()
             return
-        with psycopg.connect(url, row_factory=dict_row) as connection:
-            tables = connection.execute("SELECT schemaname AS s, tablename AS t FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%'").fetchall()
-            for table in tables:
-                for row in connection.execute(f'SELECT * FROM "{table["s"]}"."{table["t"]}"'.encode()):
-                    yield table["t"], repr(row)
+        with psycopg.connect(url) as connection:
+            tables = connection.execute("SELECT schemaname, tablename FROM pg_tables WHERE schemaname NOT LIKE 'pg\\_%'").fetchall()
+            for schema, table in tables:
+                query = SQL("SELECT * FROM {}").format(Identifier(schema, table))
+                yield from ((table, repr(row)) for row in connection.execute(query))
 
     def files(self) -> Iterator[tuple[str, str]]:
         """Every file, byte for byte: also pages that a database has given up, and its write-ahead log."""
