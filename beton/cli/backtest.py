@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,7 +12,7 @@ from cyclopts import Parameter
 
 from beton.cli.options import FLAG, MANY, AsJson, AsOf, Columns, Groups, PropertyTypes, WindowDays, column_names, instant, now, pairs, property_types
 from beton.cli.printing import say
-from beton.cli.progress import showing
+from beton.cli.progress import Progress, showing
 from beton.cli.scores import bar_of, print_records, record
 from beton.errors import BadInput
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from backtest.taxonomy import Taxonomy
     from beton.event_files import EventFile, SkippedRows
     from beton.hypothesis_files import HypothesisFile
+    from beton.partial_results import Partial
     from beton.settings import Settings
 
 
@@ -67,10 +69,30 @@ class Source:
         return open_event_file(self.events or "", ColumnMap(groups=group_columns(self.group), **column_names(self.column)))
 
 
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Looking:
+    """What is to be seen and done while a file is read."""
+
+    progressive: Annotated[
+        bool, FLAG, Parameter(help="Of a file: show the numbers of the part read so far, whose intervals narrow (on standard error).")
+    ] = False
+    stop_early: Annotated[bool, FLAG, Parameter(name="--stop-early", help="Of a file: stop reading when no verdict can change any more.")] = False
+    error: Annotated[float, Parameter(help="Of --stop-early: how likely a verdict may be another one than that of the whole file.")] = 0.05
+
+    def check(self, where: Source, *, shared: bool) -> None:
+        """Raises BadInput where nobody could look."""
+        if (self.progressive or self.stop_early) and (where.connection is not None or shared):
+            raise BadInput("--progressive and --stop-early are about a file that this process reads.", fix="Leave them out.")
+        if not 0 < self.error < 1:
+            raise BadInput("--error lies between 0 and 1.")
+
+
 def backtest(
     *,
     hypotheses: Annotated[Path, Parameter(help="A file of hypotheses (YAML or JSON). Refused whole when one of them is wrong.")],
     source: Source | None = None,
+    looking: Looking | None = None,
     as_of: AsOf = None,
     window_days: WindowDays = 90,
     shared: Annotated[bool, FLAG, Parameter(help="Of a file: let all workers of this installation read it; each must reach the address.")] = False,
@@ -78,8 +100,9 @@ def backtest(
     as_json: AsJson = False,
 ) -> None:
     """Score hypotheses on a file of events (--events) or on a connected project (--connection)."""
-    where = source or Source()
+    where, look = source or Source(), looking or Looking()
     where.check()
+    look.check(where, shared=shared)
     if window_days < 1:
         raise BadInput("--window-days is at least 1.")
     if save and where.connection is None:
@@ -93,7 +116,7 @@ def backtest(
 
         records = score_shared(where, told, until, window_days)
     elif where.connection is None:
-        records = _of_file(where, told, until, window_days)
+        records = _of_file(where, told, until, window_days, look, as_json=as_json)
     else:
         from beton.cli.connected_backtest import score
 
@@ -129,18 +152,18 @@ def _known(where: Source, until: datetime | None, window_days: int) -> Taxonomy 
         return None  # the file of hypotheses is refused in any case, and that is said first
 
 
-def _of_file(where: Source, told: HypothesisFile, as_of: Any, window_days: int) -> list[dict[str, Any]]:
+def _of_file(where: Source, told: HypothesisFile, as_of: datetime | None, window_days: int, look: Looking, *, as_json: bool) -> list[dict[str, Any]]:
     declared = dict(told.property_types) | property_types(where.property)
     settings = where.settings()
-    from backtest.report import published
     from beton.local_backtest import backtest_file, read_cohorts
+    from beton.partial_results import StopRule
 
     cohorts = read_cohorts({name: Path(path) for name, path in pairs("--cohort", where.cohort).items()})
     file = where.open()
     for one in told.hypotheses:
         file.columns.unit(one.unit)  # a kind of account that was not named is told with the option that names it
-    until = as_of or now()
-    with showing() as tell:
+    until, bar = as_of or now(), bar_of(settings)
+    with _watching(look, as_json=as_json) as (tell, on_partial):
         result = backtest_file(
             file,
             told,
@@ -151,15 +174,32 @@ def _of_file(where: Source, told: HypothesisFile, as_of: Any, window_days: int) 
             buckets=settings.hash_buckets or None,
             memory_limit_mb=settings.memory_limit_mb,
             progress=lambda done, total: tell("Scoring", done, total),
+            on_partial=on_partial,
+            stop=StopRule(bar, look.error) if look.stop_early else None,
         )
+    for kind, stopped in result.stopped_early.items():
+        say(f"Stopped after {stopped.buckets_done} of {stopped.buckets} parts of {kind}: no verdict can change (error at most {stopped.error:g}).")
     for kind, skipped in result.skipped.items():
         tell_rows(kind, result.rows_read, skipped)
-    bar, records = bar_of(settings), []
-    for one, score in zip(result.hypotheses, result.scores, strict=True):
+    records = []
+    for one, numbers in zip(result.hypotheses, result.published(), strict=True):
         skipped = result.skipped[one.unit if isinstance(one.unit, str) else one.unit.group]
         rows = rows_of(result.rows_read, skipped)
-        records.append(record(one, published(score, result.window), bar, as_of=until.isoformat().replace("+00:00", "Z"), rows=rows))
+        records.append(record(one, numbers, bar, as_of=until.isoformat().replace("+00:00", "Z"), rows=rows))
     return records
+
+
+@contextmanager
+def _watching(look: Looking, *, as_json: bool) -> Generator[tuple[Progress, Callable[[Partial], None] | None]]:
+    """Who is told how far it is, and who is told the numbers so far: one display at a time."""
+    if look.progressive:
+        from beton.cli.partials import telling
+
+        with telling(as_json=as_json) as on_partial:
+            yield (lambda _what, _done, _total: None), on_partial
+    else:
+        with showing() as tell:
+            yield tell, None
 
 
 SKIPPED = ("no_instant", "no_event", "no_unit", "duplicates", "broken_properties")
