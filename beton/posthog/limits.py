@@ -189,8 +189,9 @@ class Limits:
         Raises PostHogBusy (`posthog.share_used`) when that takes longer than `patience`.
         """
         async with self._own_place(surface):
-            holder = await self._shared_place(asked, surface)
+            holder = uuid.uuid4().hex
             try:
+                await self._shared_place(asked, surface, holder)
                 yield Turn(self, surface)
             finally:
                 await self.ledger.release(surface, holder)
@@ -209,22 +210,23 @@ class Limits:
                 line.inside -= 1
                 line.moved.notify_all()
 
-    async def _shared_place(self, asked: Asked, surface: Surface) -> str:
-        """Wait for a place among all processes, and write the request down."""
-        holder = uuid.uuid4().hex
+    async def _shared_place(self, asked: Asked, surface: Surface, holder: str) -> None:
+        """Wait for a place among all processes, and write the request down. The budgets are looked at from within the place: where there is one
+        place, two processes cannot both take the last request."""
         began, poll = self.clock(), 0.05
         while True:
             now = self.clock()
-            wait, reason = await self._blocked_for(surface, now)
-            if not wait:
-                if await self.ledger.acquire(surface, holder, at=now, until=now + PLACE_HELD, limit=self.at_once(surface)):
+            if await self.ledger.acquire(surface, holder, at=now, until=now + PLACE_HELD, limit=self.at_once(surface)):
+                wait, reason = await self._blocked_for(surface, now)
+                if not wait:
                     break
+                await self.ledger.release(surface, holder)
+            else:
                 wait, reason, poll = poll, "all places are taken", min(poll * 1.5, 1.0)
             if (now - began).total_seconds() + wait > self.patience:
                 raise failed("posthog.share_used", asked, retry_after=wait, cause=reason)
             await self.sleep(wait)
         await self.ledger.record(surface, now, requests=1)
-        return holder
 
     async def learn(self, surface: Surface, headers: Mapping[str, str]) -> int | None:
         """Take PostHog's two byte headers into account; returns the bytes read."""
