@@ -13,12 +13,12 @@ In stages, with who does them:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from backtest.detail import Detail, detail_of
 from backtest.events import EventLog, first_key, outcome_key
-from backtest.fires import fires_of, held
+from backtest.fires import Fires, Held, fires_of, held
 from backtest.language import Hypothesis, Unit
 from backtest.score import Score, score_of
 from backtest.tally import Baseline, Tally, baseline, tally_of
@@ -27,6 +27,10 @@ SharedKey = tuple[Unit, str, str, int]
 
 Fired = tuple[str, int, int]
 """Unit id, instant in microseconds, occurrence."""
+
+
+WORTH_COMPILING = 200_000_000
+"""Events times hypotheses from which the compiled kernel is asked: below, loading it takes longer than the plain evaluator needs."""
 
 
 @dataclass
@@ -38,6 +42,7 @@ class Backtest:
 
     hypotheses: Sequence[Hypothesis]
     keep_fires: bool = False
+    compile_from: int = WORTH_COMPILING
     tallies: dict[int, Tally] = field(default_factory=dict)
     details: dict[int, Detail] = field(default_factory=dict)
     baselines: dict[SharedKey, Baseline] = field(default_factory=dict)
@@ -45,21 +50,29 @@ class Backtest:
 
     def add(self, unit: Unit, log: EventLog, progress: Callable[[], None] = lambda: None) -> None:
         """`progress` is called after each hypothesis."""
-        fresh: set[SharedKey] = set()
-        for index, hypothesis in enumerate(self.hypotheses):
-            if hypothesis.unit != unit:
-                continue
-            if (key := self.key_of(index)) not in fresh:
-                fresh.add(key)
-                self.add_baseline(index, baseline(hypothesis, log))
-            truth = held(hypothesis, log)
-            fires = fires_of(truth, hypothesis, log)
-            self.add_tally(index, tally_of(hypothesis, log, truth, fires))
-            self.add_detail(index, detail_of(hypothesis, log, truth, fires))
+        places = [index for index, hypothesis in enumerate(self.hypotheses) if hypothesis.unit == unit]
+        for index in {self.key_of(index): index for index in reversed(places)}.values():
+            self.add_baseline(index, baseline(self.hypotheses[index], log))
+        for index, (counted, truth, fires) in zip(places, self._evaluated([self.hypotheses[index] for index in places], log), strict=True):
+            self.add_tally(index, counted)
+            self.add_detail(index, detail_of(self.hypotheses[index], log, truth, fires))
             if self.keep_fires:
                 who = (log.units[unit_] for unit_ in fires.unit.tolist())
                 self.fires.setdefault(index, []).extend(zip(who, fires.at.tolist(), fires.occurrence.tolist(), strict=True))
             progress()
+
+    def _evaluated(self, batch: Sequence[Hypothesis], log: EventLog) -> Iterator[tuple[Tally, Held, Fires]]:
+        """By the plain evaluator, or where there is much to do by the compiled one, which gives the same to the last digit."""
+        if len(batch) * len(log.at) >= self.compile_from:
+            from backtest.kernel.evaluation import evaluate
+            from backtest.kernel.prepared import prepare
+
+            yield from ((one.tally, one.held, one.fires) for one in evaluate(batch, prepare(log)))
+            return
+        for hypothesis in batch:
+            truth = held(hypothesis, log)
+            fires = fires_of(truth, hypothesis, log)
+            yield tally_of(hypothesis, log, truth, fires), truth, fires
 
     def add_tally(self, index: int, more: Tally) -> None:
         """Add counts of further units to a hypothesis, named by its place."""
