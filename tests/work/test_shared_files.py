@@ -117,7 +117,7 @@ class Crew:
 
 @pytest.fixture
 def crew(database_url: str, tmp_path: Path) -> Generator[Crew]:
-    settings = Settings(database_url=database_url, secret_key=KEY, data_dir=tmp_path)  # ty: ignore[invalid-argument-type]
+    settings = Settings(database_url=database_url, secret_key=KEY, data_dir=tmp_path)
     store = open_store(settings, lambda: datetime.now(UTC))
     made = Crew(settings, store, tmp_path)
     yield made

@@ -1,4 +1,5 @@
 """A process with the jobs, for tests that kill it: `worker.py WAIT RUN`, or `worker.py BEGIN AS_OF DAYS HYPOTHESIS …`, which prints the run's id.
+`worker.py SHARE RUN` waits too, and writes its requests into the book that all processes share.
 
 Its settings come from the environment, as a real worker's do. It ends when the run is over.
 """
@@ -22,10 +23,10 @@ def now() -> datetime:
 
 if __name__ == "__main__":
     settings = load_settings()
-    # A book of its own: in the shared one, the places of the killed process would stay taken for minutes.
-    place = Workplace(settings, open_store(settings, now), now, ledger=MemoryLedger())
-    jobs = start_jobs(place)
     what, *more = sys.argv[1:]
+    # Else a book of its own: in the shared one, the places of a killed process would stay taken for minutes.
+    place = Workplace(settings, open_store(settings, now), now, ledger=None if what == "SHARE" else MemoryLedger())
+    jobs = start_jobs(place)
     if what == "BEGIN":
         as_of, days, *ids = more
         run_id = jobs.start_backtest(place.connection("shop"), ids, datetime.fromisoformat(as_of), float(days)).id
