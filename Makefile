@@ -22,7 +22,7 @@ check: $(READY)
 	$(BIN)/python -m pytest tests/test_floors.py
 
 bench: $(READY)
-	$(BIN)/beton bench
+	$(BIN)/beton bench all
 
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)

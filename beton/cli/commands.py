@@ -46,13 +46,16 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "revoke": ("beton.cli.keys:revoke", "Let a key in no more."),
         },
     ),
+    "bench": (
+        "Measure speed, memory and truthfulness on this machine.",
+        {
+            "kernel": ("beton.cli.bench:kernel", "The engine beside databases and data frames."),
+            "truth": ("beton.cli.bench:truth", "False finds, coverage, traps, drift: each with its bound."),
+            "read": ("beton.cli.bench:read", "The packed reader beside paging through raw rows."),
+            "all": ("beton.cli.bench:everything", "All of these."),
+        },
+    ),
 }
 
-COMMANDS |= {
-    name: (f"beton.cli.{name}:command", said)
-    for name, said in (
-        ("demo", "Show the whole loop on a generated project, without an account."),
-        ("bench", "Measure speed, memory and truthfulness on this machine."),
-    )
-    if find_spec(f"beton.cli.{name}") is not None
-}
+if find_spec("beton.cli.demo") is not None:
+    COMMANDS["demo"] = ("beton.cli.demo:command", "Show the whole loop on a generated project, without an account.")

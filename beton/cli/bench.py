@@ -1,0 +1,134 @@
+"""`beton bench`: speed, memory and truthfulness, measured on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+
+from beton.cli.options import FLAG, MANY, AsJson, AsOf, WindowDays, instant
+from beton.cli.printing import number, print_json, say, table
+from beton.errors import BadInput
+
+if TYPE_CHECKING:
+    from beton.bench.projects import OwnEvents
+
+Seed = Annotated[int | None, Parameter(help="Decides every draw; a run can be repeated with it. Each member has its own unless given.")]
+Worlds = Annotated[Sequence[str], MANY, Parameter(name="--world", help="A built-in world, or the folder of one. Repeatable. All built-in ones.")]
+
+
+def kernel(
+    *,
+    events: Annotated[int, Parameter(help="Events of the made-up history.")] = 10_000_000,
+    hypotheses: Annotated[int, Parameter(help="Hypotheses that are evaluated.")] = 1_000,
+    threads: Annotated[int, Parameter(help="Threads that each competitor may use.")] = 2,
+    full: Annotated[bool, FLAG, Parameter(help="Let competitors run every hypothesis, not a stated sample.")] = False,
+    seed: Seed = None,
+    as_json: AsJson = False,
+) -> int:
+    """The evaluation of hypotheses beside databases and data frames, with equal results as a condition."""
+    found = _kernel(events, hypotheses, threads, full, seed)
+    _told("kernel", found, as_json)
+    return 0 if _kernel_holds(found) else 1
+
+
+def truth(
+    *,
+    events: Annotated[str | None, Parameter(help="A file of events whose outcomes are shuffled too.")] = None,
+    entry: Annotated[str | None, Parameter(help="Of the file: the event with which a person begins. The first of any name unless given.")] = None,
+    outcome: Annotated[str | None, Parameter(help="Of the file: the event that is to be predicted.")] = None,
+    horizon_days: Annotated[int, Parameter(name="--horizon-days", help="Of the file: days within which the outcome has to follow.")] = 14,
+    as_of: AsOf = None,
+    window_days: WindowDays = 90,
+    world: Worlds = (),
+    replicates: Annotated[int, Parameter(help="Searches on shuffled outcomes; everything else grows with them.")] = 200,
+    seed: Seed = None,
+    as_json: AsJson = False,
+) -> int:
+    """False finds where there is nothing, coverage of intervals, traps, ended effects, drift: each with its bound. Ends with 1 where one fails."""
+    if replicates < 1:
+        raise BadInput("--replicates is at least 1.")
+    own = _own(events, entry, outcome, horizon_days, as_of, window_days)
+    found = _truth(seed, world, own, replicates)
+    _told("truth", found, as_json)
+    return 0 if found["holds"] else 1
+
+
+def read(
+    *,
+    events: Annotated[int, Parameter(help="Events of the made-up project, about.")] = 1_000_000,
+    seed: Seed = None,
+    as_json: AsJson = False,
+) -> int:
+    """The packed reader beside paging through raw rows, on one local PostHog, with equal logs as a condition."""
+    found = _read(events, seed)
+    _told("read", found, as_json)
+    return 0 if found["holds"] else 1
+
+
+def everything(*, seed: Seed = None, as_json: AsJson = False) -> int:
+    """Kernel, reading and truth, with their defaults."""
+    found = {"kernel": _kernel(10_000_000, 1_000, 2, False, seed), "read": _read(1_000_000, seed), "truth": _truth(seed, (), None, 200)}
+    if as_json:
+        print_json(found)
+    else:
+        for name, one in found.items():
+            _told(name, one, as_json=False)
+    return 0 if _kernel_holds(found["kernel"]) and found["read"]["holds"] and found["truth"]["holds"] else 1
+
+
+def _kernel_holds(found: dict[str, Any]) -> bool:
+    return bool(found.get("equal_results", True))
+
+
+def _kernel(events: int, hypotheses: int, threads: int, full: bool, seed: int | None) -> dict[str, Any]:
+    from beton.bench.kernel import run_kernel_bench
+
+    return run_kernel_bench(events, hypotheses, 7 if seed is None else seed, threads=threads, full=full, tell=say)
+
+
+def _truth(seed: int | None, world: Sequence[str], own: OwnEvents | None, replicates: int) -> dict[str, Any]:
+    from beton.bench.truth import run_truth_bench
+
+    return run_truth_bench(1 if seed is None else seed, given=tuple(world), own=own, replicates=replicates, tell=say)
+
+
+def _read(events: int, seed: int | None) -> dict[str, Any]:
+    from beton.bench.read import run_read_bench
+
+    return run_read_bench(events, 7 if seed is None else seed, tell=say)
+
+
+def _own(events: str | None, entry: str | None, outcome: str | None, days: int, as_of: str | None, window_days: int) -> OwnEvents | None:
+    if events is None:
+        if entry or outcome or as_of:
+            raise BadInput("--entry, --outcome and --as-of describe a file of events.", fix="Name it: --events FILE")
+        return None
+    until = instant(as_of)
+    if outcome is None or until is None:
+        raise BadInput("A file of events needs the outcome and the instant to look from.", fix="Add --outcome EVENT --as-of INSTANT.")
+    from beton.bench.projects import OwnEvents
+
+    return OwnEvents(events, outcome, until, entry, days, window_days)
+
+
+def _told(name: str, found: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(found)
+        return
+    if name == "kernel":
+        from beton.bench.kernel import table as kernel_table
+
+        columns, rows = kernel_table(found)
+        table(columns, rows, title="Kernel", right=columns[1:])
+    elif name == "truth":
+        from beton.bench.figures import rows as figures
+
+        table(("figure", "value", "bound", "replicates", "holds"), figures(found), title="Truth", right=("value", "replicates"))
+    else:
+        names = [one for one in found["packed"] if one != "received"]
+        rows = [(one.replace("_", " "), *(number(found[side][one]) for side in ("packed", "paged"))) for one in names]
+        table(
+            ("", "packed", "raw rows"), rows, title=f"Reading, logs {'equal' if found['equal_logs'] else 'NOT EQUAL'}", right=("packed", "raw rows")
+        )
