@@ -17,7 +17,7 @@ from backtest import Backtest, Hypothesis, ReadPlan, Window, plan_reads
 from backtest.durations import Duration
 from backtest.language import Unit
 from backtest.taxonomy import PropertyType
-from beton.errors import StoreError
+from beton.errors import BetonError
 from beton.event_files import ColumnMap, Dropped, EventFile, hash_probe, open_event_file
 from beton.hypothesis_files import check_against
 from beton.local_backtest import file_taxonomy, read_cohorts, window_before
@@ -76,18 +76,18 @@ class FileBacktest:
         return {"hash": hash_probe(), "rows_read": self.file.survey(self.window).rows}
 
     def compare(self, facts: Mapping[str, Any]) -> None:
-        """Raises StoreError where this process would read something else than the one that began."""
+        """Raises BetonError where this process would read something else than the one that began."""
         mine = self.facts()
         if mine["rows_read"] != facts["rows_read"]:
-            raise StoreError(
+            raise BetonError(
                 f"{self.request.events} has {mine['rows_read']:,} rows here, but {facts['rows_read']:,} where the backtest began.",
-                code="backtest.file_differs",
+                code="worker.file_differs",
                 fix="Name an address at which every worker finds the same file, and leave the file alone while it is read.",
             )
         if mine["hash"] != facts["hash"]:
-            raise StoreError(
+            raise BetonError(
                 "This worker cuts units into other buckets than the one that began the backtest.",
-                code="backtest.hash_differs",
+                code="worker.hash_differs",
                 fix="Run all workers with the same version of polars on the same kind of processor.",
             )
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from dbos import DBOSClient, DBOSPortableJSONSerializer
 
-from beton.errors import StoreError
+from beton.errors import BetonError, StoreError
 from beton.event_files import SkippedRows, open_event_file
 from beton.hypothesis_files import read_hypotheses
 from beton.local_backtest import backtest_file
@@ -188,9 +188,9 @@ def test_the_number_of_buckets_changes_no_number(events: Path, buckets: int) -> 
 def test_who_finds_another_file_or_hashes_otherwise_does_not_join_in(events: Path, tmp_path: Path) -> None:
     began = open_file_backtest(asked(events)).facts()
     (tmp_path / "events.jsonl").write_text(events.read_text() + "\n" + json.dumps(shop_events(1)[0]))
-    with pytest.raises(StoreError) as other_file:
+    with pytest.raises(BetonError) as other_file:
         open_file_backtest(asked(tmp_path / "events.jsonl")).compare(began)
-    assert other_file.value.code == "backtest.file_differs"
-    with pytest.raises(StoreError) as other_hash:
+    assert other_file.value.code == "worker.file_differs"
+    with pytest.raises(BetonError) as other_hash:
         open_file_backtest(asked(events)).compare(began | {"hash": "1/2/3"})
-    assert other_hash.value.code == "backtest.hash_differs"
+    assert other_hash.value.code == "worker.hash_differs"
