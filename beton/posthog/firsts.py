@@ -18,6 +18,7 @@ from backtest.intervals import FOREVER
 from backtest.matching import Comparison, EventMatch
 from backtest.plan import LapseRead, ReadPlan
 from backtest.values import PropertyTypes, decode, predicate, rank
+from beton.errors import BadInput
 from beton.posthog.client import PostHogClient
 from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, named, raw, since, unit_column
 
@@ -137,6 +138,13 @@ class FirstsReader:
         return {str(unit): int(last) for unit, last in rows}
 
     async def cohort(self, cohort: str) -> list[str]:
+        """Today's members. Raises BadInput for what no cohort of PostHog can be."""
+        if not cohort.isdigit() or self.plan.unit != "person":
+            raise BadInput(
+                f"The cohort {cohort!r} cannot be read for these units.",
+                code="input.cohort",
+                fix="Name a cohort by its number in PostHog, in a hypothesis about persons: cohorts have persons as members.",
+            )
         found: list[str] = []
         for table in ("cohort_people", "static_cohort_people"):
             query = Query()

@@ -28,8 +28,8 @@ Sleep = Callable[[float], Awaitable[None]]
 READ = "x-posthog-query-bytes-read"
 REMAINING = "x-posthog-query-budget-remaining-bytes"
 
-PLACE_HELD = timedelta(seconds=360)
-"""A place is given up after this, longer than any request lives, so that a dead worker's place comes back."""
+PLACE_HELD = timedelta(minutes=2)
+"""After so long a place counts as free: its worker was killed. PostHog ends a query after 10 s (60 s self-hosted), after 30 s in line at most."""
 
 HALVED = 0.5
 LEAST = 1 / 16
