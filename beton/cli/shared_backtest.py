@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from backtest.durations import Duration
 from beton.cli.opening import opened
@@ -14,7 +15,7 @@ from beton.cli.options import column_names, now, pairs, property_types
 from beton.cli.printing import say
 from beton.cli.progress import Progress, showing
 from beton.cli.scores import bar_of, record
-from beton.errors import BetonError
+from beton.errors import BadInput, BetonError
 from beton.event_files import SkippedRows, group_columns
 from beton.hypothesis_files import HypothesisFile, check_against
 from beton.local_backtest import file_taxonomy, window_before
@@ -72,7 +73,9 @@ def _request(where: Source, told: HypothesisFile, until: datetime, window_days: 
 
 
 def _address(given: str) -> str:
-    """A path means the same wherever a worker was started."""
+    """A path means the same wherever a worker was started. What is asked for is kept and shown, so it may hold no password. Raises BadInput."""
+    if urlsplit(given).password:
+        raise BadInput("An address for the workers must not hold a password.", fix="Give the credentials to the workers, in their environment.")
     return given if "://" in given else str(Path(given).expanduser().absolute())
 
 

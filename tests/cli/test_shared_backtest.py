@@ -47,3 +47,9 @@ def test_what_no_worker_could_read_is_refused_at_once(beton: Beton, shop: Path, 
 
 def test_a_connection_is_not_shared_this_way(beton: Beton, shop: Path) -> None:
     assert beton("backtest", "--connection", "shop", "--hypotheses", shop / "hypotheses.yaml", "--shared", "--json").code == 2
+
+
+def test_a_password_is_not_kept_with_what_was_asked_for(beton: Beton, shop: Path) -> None:
+    told = beton("backtest", "--events", "sftp://ada:secret@host/e.csv", "--hypotheses", shop / "hypotheses.yaml", "--shared", "--json")
+
+    assert (told.code, "secret" in told.out) == (2, False)
