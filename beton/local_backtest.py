@@ -61,7 +61,7 @@ class BacktestResult:
         return {"hypotheses": rows, "rows_read": self.rows_read, "skipped_rows": skipped, "seconds": round(self.seconds, 3)}
 
 
-def window_before(as_of: datetime, window_days: int) -> Window:
+def window_before(as_of: datetime, window_days: float) -> Window:
     """The window that ends at `as_of`. Raises BadInput for an instant without a zone or a window without a day."""
     if as_of.tzinfo is None:
         raise BadInput("the as-of instant needs its time zone, for example 2026-01-31T09:00:00Z")
@@ -69,7 +69,7 @@ def window_before(as_of: datetime, window_days: int) -> Window:
         raise BadInput("a window has at least one day")
     since = as_of - datetime.fromisoformat("1970-01-01T00:00:00+00:00")
     end = since.days * DAY + since.seconds * 1_000_000 + since.microseconds
-    return Window(end - window_days * DAY, end)
+    return Window(end - round(window_days * DAY), end)
 
 
 def file_taxonomy(file: EventFile, window: Window, hypotheses: Sequence[Hypothesis] = ()) -> Taxonomy:

@@ -1,4 +1,7 @@
-"""Fixtures for tests that need a store: a migrated database each, copied from one that is migrated once."""
+"""Options of the whole run, and fixtures for tests that need a store: a migrated database each, copied from one that is migrated once.
+
+`pytest --world DIR --seed N` holds `tests/test_given_world.py` against a world of one's own; without them it takes a built-in one.
+"""
 
 import shutil
 from collections.abc import Generator
@@ -16,6 +19,11 @@ from beton.store.migrate import migrate
 from beton.store.sealing import Sealer
 from beton.store.store import Store
 from tests.store.postgres import fast_directory, temporary_postgres
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--world", default="freemium", help="A world for tests/test_given_world.py: a built-in name, or a folder.")
+    parser.addoption("--seed", type=int, default=None, help="Its seed; 1 unless the world brings its own events.")
 
 
 class Clock:
