@@ -13,7 +13,7 @@ import numpy as np
 from backtest.durations import SECOND
 from backtest.events import EventLog
 from backtest.fires import Fires, Held
-from backtest.intervals import FOREVER, Codes, Ints
+from backtest.intervals import FOREVER, Codes, Flags, Ints
 from backtest.labels import Order
 from backtest.language import Hypothesis, Lapse, PropertyOutcome, State, Total
 from backtest.lead import Actionable, actionable
@@ -52,7 +52,7 @@ def detail_of(hypothesis: Hypothesis, log: EventLog, truth: Held, fires: Fires) 
     patterns, times = np.unique(_summed(rows, asked.unit), axis=0, return_counts=True)
     later = actionable(firsts.at, entry[firsts.unit], outcome[firsts.unit], log.window.end, int(hypothesis.horizon))
     strata = strata_of(asked.stratum, asked.fired, asked.converted, max(asked.strata, 1))
-    return Detail(strata, patterns, times, later, _order(hypothesis, log, firsts))
+    return Detail(strata, patterns, times, later, _order(hypothesis, log, truth, firsts))
 
 
 def _summed(rows: Ints, unit: Codes) -> Ints:
@@ -61,7 +61,7 @@ def _summed(rows: Ints, unit: Codes) -> Ints:
     return np.add.reduceat(rows[by], starts, 0) if len(starts) else rows
 
 
-def _order(hypothesis: Hypothesis, log: EventLog, firsts: Fires) -> Order:
+def _order(hypothesis: Hypothesis, log: EventLog, truth: Held, firsts: Fires) -> Order:
     """How fires and outcomes follow each other in the units that convert, and how many of the others fire."""
     entry, outcome = log.entry(hypothesis), log.outcome(hypothesis)
     converters = recall_converters(hypothesis, log)
@@ -78,9 +78,31 @@ def _order(hypothesis: Hypothesis, log: EventLog, firsts: Fires) -> Order:
         tied=int((both & (fired_at == outcome)).sum()),
         after=int((both & (fired_at > outcome)).sum()),
         within_second=int((np.abs(fired_at[both] - outcome[both]) < SECOND).sum()),
+        had=int((converters & (_first_held(truth, len(entry)) <= outcome)).sum()),
+        carried=int((converters & _carries(hypothesis, log)).sum()),
         others=int(others.sum()),
         others_fired=int((others & fired).sum()),
     )
+
+
+def _first_held(truth: Held, units: int) -> Ints:
+    """Since when the hypothesis first held; `FOREVER` where it never did."""
+    held = truth.intervals
+    since = np.full(units, FOREVER)
+    first = np.diff(held.unit, prepend=-1) != 0
+    since[held.unit[first]] = held.start[first]
+    return since
+
+
+def _carries(hypothesis: Hypothesis, log: EventLog) -> Flags:
+    """Units with an event that a clause names at the very instant of their outcome."""
+    outcome = log.outcome(hypothesis)
+    carries = np.zeros(len(outcome), np.bool_)
+    for where, match in matches_of(hypothesis):
+        if where.startswith("clauses") and not match.any_event:
+            found = log.matches(match)
+            carries[found.unit[found.at == outcome[found.unit]]] = True
+    return carries
 
 
 def names_outcome(hypothesis: Hypothesis) -> bool:

@@ -52,7 +52,9 @@ class Order:
     """How first fires f and first outcomes c of the same unit are ordered.
 
     `converters`: units with S0 <= c < T1 and c > entry (anchored or `ever`: entry >= S0), as in `recall_converters`. Of these, by the first fire in
-    [S0, T1): `before` f < c, `tied` f = c, `after` f > c; `within_second` |f - c| < 1 s, whatever the order. `others`: units with an entry before
+    [S0, T1): `before` f < c, `tied` f = c, `after` f > c; `within_second` |f - c| < 1 s, whatever the order. `had`: it held at some time up to c,
+    be it since before S0; `carried`: an event that a clause names happened at c itself, so the outcome is made of
+    it. `others`: units with an entry before
     T1 (anchored or `ever`: entry >= S0) and no visible outcome; `others_fired` of them have a fire in [S0, T1).
     """
 
@@ -61,6 +63,8 @@ class Order:
     tied: int = 0
     after: int = 0
     within_second: int = 0
+    had: int = 0
+    carried: int = 0
     others: int = 0
     others_fired: int = 0
 
@@ -150,9 +154,10 @@ def _same_second(one: Evidence) -> Label | None:
 def _progress(one: Evidence) -> Label | None:
     """Necessary (before or at the outcome for 99 % of the converters), clearly rarer among the others, and made of the outcome itself."""
     order = one.order
-    if not (one.names_outcome or one.implied) or order.converters < FEWEST:
+    made_of_it = one.names_outcome or one.implied or order.carried >= NECESSARY * order.converters
+    if not made_of_it or order.converters < FEWEST:
         return None
-    had = order.before + order.tied
+    had = max(order.had, order.before + order.tied)
     with_it, without = wilson(had, order.converters), wilson(order.others_fired, order.others)
     if had < NECESSARY * order.converters or with_it is None or without is None or without.high >= with_it.low:
         return None
