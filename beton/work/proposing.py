@@ -43,7 +43,7 @@ async def propose(
     async with place.client(connection) as client:
         (plan,) = plan_reads(singles, window)
         log = await read_log(client, plan, taxonomy, progress)
-    found = search(question, singles, log, most=most, progress=lambda done, total, what: progress(f"Trying {what}", done, total))
+    found = search(question, singles, log, most=most, bar=place.bar, progress=lambda done, total, what: progress(f"Trying {what}", done, total))
     return Proposed(tuple(keep(place, connection, found, window, run_id)), found, len(log.at))
 
 
