@@ -139,12 +139,8 @@ class FirstsReader:
 
     async def cohort(self, cohort: str) -> list[str]:
         """Today's members. Raises BadInput for what no cohort of PostHog can be."""
-        if not cohort.isdigit() or self.plan.unit != "person":
-            raise BadInput(
-                f"The cohort {cohort!r} cannot be read for these units.",
-                code="input.cohort",
-                fix="Name a cohort by its number in PostHog, in a hypothesis about persons: cohorts have persons as members.",
-            )
+        if not cohort.isdigit():
+            raise BadInput(f"{cohort!r} is no cohort of PostHog.", code="input.cohort", fix="Name the cohort by its number, as its address shows it.")
         found: list[str] = []
         for table in ("cohort_people", "static_cohort_people"):
             query = Query()
