@@ -39,6 +39,7 @@ def error_classes() -> list[type[BetonError]]:
     for path in (ROOT / "beton").glob("*/*.py"):
         if path.parent.name in ("store", "posthog", "routing"):
             importlib.import_module(f"beton.{path.parent.name}.{path.stem}")
+    importlib.import_module("beton.bench.measured")
     found: list[type[BetonError]] = [BetonError]
     for one in found:
         found += one.__subclasses__()

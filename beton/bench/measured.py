@@ -19,6 +19,8 @@ LEAN = {"MALLOC_MMAP_THRESHOLD_": "4194304", "MALLOC_ARENA_MAX": "2"}
 class MeasurementFailed(BetonError):
     """The process that measured ended without a result."""
 
+    code = "bench.failed"
+
 
 def in_own_process(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:
     """What the function gives, and `peak_mb`, the largest resident memory of the process. The function must be importable by name."""
