@@ -21,6 +21,7 @@ from beton.store import connections, hypotheses, runs
 from beton.store.durable import Durable, start_durable, stop_durable
 from beton.store.records import Connection, Run
 from beton.work.backtesting import window_of
+from beton.work.broken_runs import end_broken_runs
 from beton.work.delivering import deliver_signals
 from beton.work.durable_backtests import backtest_run, fail, register_queues
 from beton.work.housekeeping import tidy
@@ -139,6 +140,7 @@ def _window(run: Run) -> Window:
 def sweep_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001 - the engine calls it so
     """What was snoozed until now, then every connection in turn; one that fails does not keep the others waiting."""
     wake_snoozed()
+    end_broken_runs()
     for connection_id in connection_ids():
         sweep_connection(connection_id)
 
