@@ -124,7 +124,7 @@ def _racer(one: Candidate, parts: Parts, place: int) -> _Racer:
 
 
 @dataclass
-class _List:
+class Lines:
     """The list as it grows."""
 
     units: int
@@ -162,18 +162,21 @@ class _List:
             np.minimum.at(self.flagged_at, racer.unit, racer.at)
 
 
-def chosen(candidates: Sequence[Candidate], parts: Parts, bar: Bar, most: int) -> list[Chosen]:
-    """At most `most` lines: by evidence, what could be confirmed before what could not; then ranked by shrunken lift, what is labelled last."""
+def chosen(candidates: Sequence[Candidate], parts: Parts, bar: Bar, most: int, found: Lines | None = None) -> list[Chosen]:
+    """At most `most` lines: by evidence, what could be confirmed before what could not; then ranked by shrunken lift, what is labelled last.
+
+    `found`: lines that stand already, which the new ones may not repeat; only the new ones are given back."""
     if not candidates:
         return []
-    found = _List(len(parts.log.units))
+    found = Lines(len(parts.log.units)) if found is None else found
+    before, useful = len(found.lines), found.useful()
     for heat in _heats(candidates, bar):
         racing = [_racer(one, parts, place) for place, one in enumerate(heat)]
-        while racing and found.useful() < most:
+        while racing and found.useful() - useful < most:
             best = max(racing, key=lambda one: (one.evidence(found.weight), -one.place))
             racing.remove(best)
             found.offer(best)
-    lines = [line for _, line in found.lines]
+    lines = [line for _, line in found.lines[before:]]
     lines.sort(key=lambda one: (bool(one.labels), -one.candidate.shrunken_lift))
     return lines[:most]
 
