@@ -76,10 +76,10 @@ def holds_events(name: str) -> bool:
 
 
 @contextmanager
-def opened_world(name: str, seed: int, scale: float = 1.0) -> Generator[Project]:
-    """A world, generated anew unless its folder holds its events."""
+def opened_world(name: str, seed: int, scale: float = 1.0, *, null: bool = False) -> Generator[Project]:
+    """A world, generated anew unless its folder holds its events. `null`: with nothing planted in it, which only a generated one can be."""
     with TemporaryDirectory() as folder:
-        world, where = _world(name, seed, scale)
+        world, where = _world(name, seed, scale, null)
         if where is None:
             where = Path(folder)
             world.write(where)
@@ -93,14 +93,14 @@ def opened_world(name: str, seed: int, scale: float = 1.0) -> Generator[Project]
         yield Project(world.name, file, Question(shape.unit, shape.entry, shape.outcome), window, truth)
 
 
-def _world(name: str, seed: int, scale: float) -> tuple[World, Path | None]:
+def _world(name: str, seed: int, scale: float, null: bool) -> tuple[World, Path | None]:
     try:
         if name in world_names():
-            return generate(name, seed, scale=scale), None
+            return generate(name, seed, scale=scale, null=null), None
         folder = Path(name)
         if holds_events(name):
             return load_world(folder), folder
-        return load_world(folder, seed, scale=scale), None
+        return load_world(folder, seed, scale=scale, null=null), None
     except WorldRefused as refused:
         raise BadInput(str(refused), fix="Name a built-in world, or a folder with a world.yaml.") from refused
 

@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from multiprocessing import get_context
+from concurrent.futures import Future
 from statistics import median
-from typing import Any, TypeVar
+from typing import Any
 
 from beton.bench import coverage, drifting, null, plants
+from beton.bench.crew import Crew
 from beton.bench.figures import Figure, at_least, at_most, report, within
 from beton.bench.projects import OwnEvents, holds_events, worlds
 
 Tell = Callable[[str], None]
-T = TypeVar("T")
 
 REPLICATES = 200
 COVERAGE = 14
@@ -40,14 +39,14 @@ def run_truth_bench(
     """Measure everything; `holds` tells whether every figure keeps its bound. `given` are names or folders of worlds, all built-in ones unless some
     are named; `own` adds somebody's events. With one process nothing is spread."""
     count = processes or min(4, os.cpu_count() or 1)
-    with _Crew(count, tell) as crew:
+    with Crew(count, tell) as crew:
         tasks = _tasks(crew, seed, worlds(given), own, replicates)
         results = {name: [one.result() for one in several] for name, several in tasks.items()}
     figures = {name: one for name, one in _figures(results, own) if one.replicates}
     return report(seed, figures, worlds=worlds(given), events=own.events if own else None)
 
 
-def _tasks(crew: _Crew, seed: int, names: Sequence[str], own: OwnEvents | None, replicates: int) -> dict[str, list[Future[Any]]]:
+def _tasks(crew: Crew, seed: int, names: Sequence[str], own: OwnEvents | None, replicates: int) -> dict[str, list[Future[Any]]]:
     """The slowest first."""
     shares = _shares(replicates, len(names))
     found: dict[str, list[Future[Any]]] = {"null": [], "own": [], "plants": [], "covered": [], "tables": [], "watched": []}
@@ -129,28 +128,3 @@ def _watched(found: drifting.Watched) -> Iterator[tuple[str, Figure]]:
     middle = float(median(found.fires_to_alarm)) if found.fires_to_alarm else None
     how = "median number of matured fires after which a fall of 15 points rings"
     yield "drift_median_fires", Figure(middle, f"<= {MEDIAN_FIRES}", found.runs, middle is not None and middle <= MEDIAN_FIRES, how)
-
-
-class _Crew:
-    """Processes that tasks are sent to, or none: then a task runs when it is sent."""
-
-    def __init__(self, count: int, tell: Tell) -> None:
-        self.tell = tell
-        self.pool = ProcessPoolExecutor(count, mp_context=get_context("spawn")) if count > 1 else None
-
-    def __enter__(self) -> _Crew:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
-
-    def send(self, what: str, work: Callable[..., T], *given: Any) -> Future[T]:
-        if self.pool is not None:
-            future = self.pool.submit(work, *given)
-            future.add_done_callback(lambda _: self.tell(f"{what}: done"))
-            return future
-        future = Future()
-        future.set_result(work(*given))
-        self.tell(f"{what}: done")
-        return future
