@@ -64,6 +64,35 @@ def _covering(starts: Ints, stops: Ints, age: Ints) -> Ints:
 
 
 @dataclass(frozen=True)
+class Comparators:
+    """Per unit the ages [start, stop) at which it is at risk with a complete horizon; from `soonest` on it converts in time (`stop` where it never
+    does). Unlike the table this keeps what belongs to one unit together. Order carries no meaning."""
+
+    start: Ints
+    soonest: Ints
+    stop: Ints
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    def __add__(self, other: Comparators) -> Comparators:
+        return Comparators(*(np.concatenate(both) for both in zip(self.columns, other.columns, strict=True)))
+
+    @property
+    def columns(self) -> tuple[Ints, Ints, Ints]:
+        return self.start, self.soonest, self.stop
+
+    def ordered(self) -> Comparators:
+        """In the one order that all have who hold the same units."""
+        by = np.lexsort((self.start, self.soonest, self.stop))
+        return Comparators(*(column[by] for column in self.columns))
+
+    def table(self) -> AgeTable:
+        hits = self.soonest < self.stop
+        return AgeTable(np.sort(self.start), np.sort(self.stop), np.sort(self.soonest[hits]), np.sort(self.stop[hits]))
+
+
+@dataclass(frozen=True)
 class AtRisk:
     """The intervals of age in which each unit is at risk with a complete horizon; narrow it for other comparators, then make the `table`."""
 
@@ -71,11 +100,12 @@ class AtRisk:
     outcome_age: Ints
     horizon: int
 
+    def comparators(self) -> Comparators:
+        start, stop = self.ages.start, self.ages.stop
+        return Comparators(start, np.clip(self.outcome_age[self.ages.unit] - self.horizon, start, stop), stop)
+
     def table(self) -> AgeTable:
-        unit, start, stop = self.ages.unit, self.ages.start, self.ages.stop
-        soonest = np.maximum(start, self.outcome_age[unit] - self.horizon)
-        hits = soonest < stop
-        return AgeTable(np.sort(start), np.sort(stop), np.sort(soonest[hits]), np.sort(stop[hits]))
+        return self.comparators().table()
 
     def narrowed(self, to: Intervals) -> AtRisk:
         return AtRisk(intersection([self.ages, to]), self.outcome_age, self.horizon)

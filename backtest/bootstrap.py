@@ -25,10 +25,17 @@ UNDEFINED = 0.05
 """With a larger share of resamples without a lift (no fire, no converter) there is no interval."""
 
 
-def lift_of_fires(hits: Flags, expected: Floats, rng: np.random.Generator, unit: Codes | None = None, rounds: int = ROUNDS) -> Interval | None:
-    """Interval of observed over expected, TP / E, over supported fires: `hits` and B(age) of each, and its unit if a unit may have several.
+def lift_of_fires(
+    hits: Flags,
+    expected: Floats,
+    rng: np.random.Generator,
+    unit: Codes | None = None,
+    rounds: int = ROUNDS,
+    rest: tuple[float, float] = (0.0, 0.0),
+) -> Interval | None:
+    """Interval of observed over expected, TP / E, over supported fires: `hits` and what each adds to E, and its unit if a unit may have several.
 
-    B is taken as known: it rests on all units, the fires on few.
+    `rest`: mean and standard deviation of what everything else adds to E, drawn from a normal distribution.
     """
     sums = np.column_stack((hits.astype(np.float64), expected))
     if unit is not None:
@@ -42,8 +49,10 @@ def lift_of_fires(hits: Flags, expected: Floats, rng: np.random.Generator, unit:
     for start in range(0, rounds, step):
         drawn = rng.integers(len(sums), size=(min(step, rounds - start), len(sums)), dtype=np.int32)
         totals[:, start : start + step] = observed[drawn].sum(1), expectation[drawn].sum(1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return _percentiles(totals[0] / totals[1])
+    expectation_ = totals[1] + rng.normal(*rest, rounds)
+    lifts = np.full(rounds, np.nan)
+    np.divide(totals[0], expectation_, out=lifts, where=expectation_ > 0)
+    return _percentiles(lifts)
 
 
 def lift_of_rows(fired: Flags, converted: Flags, rng: np.random.Generator, unit: Codes | None = None, rounds: int = ROUNDS) -> Interval | None:

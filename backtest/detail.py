@@ -1,4 +1,5 @@
-"""What the published numbers rest on besides the tally: strata for the exact test, rows for the bootstrap, and what decides the labels.
+"""What the published numbers rest on besides the tally: strata for the exact test, rows for the bootstrap, fires with their own units for the
+interval of the F lift, and what decides the labels.
 
 Like the tally it is small, exact, and adds over disjoint units. It costs a second look at the fires, so screening thousands of conditions does
 without it; everything that a person gets to see has it.
@@ -14,13 +15,14 @@ from backtest.durations import SECOND
 from backtest.events import EventLog
 from backtest.fires import Fires, Held
 from backtest.intervals import FOREVER, Codes, Flags, Ints
+from backtest.judged import Judged, judged
 from backtest.labels import Order
 from backtest.language import Hypothesis, Lapse, PropertyOutcome, State, Total
 from backtest.lead import Actionable, actionable
 from backtest.matching import Op
 from backtest.refusals import matches_of
 from backtest.stratified import Strata, strata_of
-from backtest.tally import asked_rows, recall_converters
+from backtest.tally import asked_rows, recall_converters, sample_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Detail:
     times: Ints
     actionable: Actionable
     order: Order
+    judged: Judged
 
     def __add__(self, other: Detail) -> Detail:
         return Detail(
@@ -40,6 +43,7 @@ class Detail:
             np.concatenate((self.times, other.times)),
             self.actionable + other.actionable,
             self.order + other.order,
+            self.judged + other.judged,
         )
 
 
@@ -52,7 +56,9 @@ def detail_of(hypothesis: Hypothesis, log: EventLog, truth: Held, fires: Fires) 
     patterns, times = np.unique(_summed(rows, asked.unit), axis=0, return_counts=True)
     later = actionable(firsts.at, entry[firsts.unit], outcome[firsts.unit], log.window.end, int(hypothesis.horizon))
     strata = strata_of(asked.stratum, asked.fired, asked.converted, max(asked.strata, 1))
-    return Detail(strata, patterns, times, later, _order(hypothesis, log, truth, firsts))
+    counted = sample_of(hypothesis, log, firsts).counted
+    own = judged(hypothesis, log, firsts.unit[counted], firsts.at[counted])
+    return Detail(strata, patterns, times, later, _order(hypothesis, log, truth, firsts), own)
 
 
 def _summed(rows: Ints, unit: Codes) -> Ints:

@@ -12,7 +12,8 @@ condition surely fails. A verdict for needs all of them:
 lift             Katz's lower limit on the bounds of the closed table; rows of one unit (design G) are counted in layers of units with at least k;
 chance           Chernoff's bound of the stratified tail: log p <= -λ hits + Σ fired_s log(1 + rate_s (e^λ - 1)), since a hypergeometric count is
                  no more spread than a binomial one (Hoeffding 1963);
-same age         expected <= Σ over cells of age of fires times (most who may convert) / (fewest at risk in all of the cell);
+same age         Σ over cells of age of fires times (who convert) / (who are at risk), with most over fewest for the most that E may be and fewest
+                 over most for the least; a bound of the interval's spread from the same counts;
 recall, precision, labels    ratios of two disjoint counts.
 
 The bounds are conservative: they cost reading on, never a wrong verdict.
@@ -25,10 +26,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from backtest.baseline import MINIMUM_COMPARATORS, AgeTable
+from backtest.baseline import MINIMUM_COMPARATORS, Comparators
 from backtest.detail import Detail, implied, names_outcome
 from backtest.durations import HOUR
-from backtest.intervals import Ints
+from backtest.intervals import Flags, Ints
 from backtest.labels import AFTER, FEWEST, NEARLY_ALL_AFTER, NECESSARY, NO_LEAD, SAME_SECOND
 from backtest.language import Hypothesis
 from backtest.proportions import Z95
@@ -167,26 +168,37 @@ class Bounds:
 
     def aged_low(self) -> float:
         """The least that the lower limit of `lift_vs_baseline` may be."""
-        tally, table = self.so_far.tally, self.so_far.shared.everyone
-        edges = np.arange(CELLS + 1) * (int(self.so_far.hypothesis.horizon) // CELLS_PER_HORIZON)
-        older = len(tally.ages) - np.searchsorted(np.sort(tally.ages), edges, "left")
+        ages, width = self.so_far.tally.ages, int(self.so_far.hypothesis.horizon) // CELLS_PER_HORIZON
+        older = len(ages) - np.searchsorted(np.sort(ages), np.arange(CELLS + 1) * width, "left")
         fires, older = older[:-1] - older[1:], older[1:]  # within each cell; beyond its upper edge
-        least, most = _comparators(table, edges)
-        bounds = self._bounded(np.concatenate((fires, older, least, most))).reshape(4, -1, 2)
+        bounds = self._bounded(np.concatenate((fires, older, *_comparators(self.so_far.shared.comparators, width)))).reshape(6, -1, 2)
         return max(self._aged_low(bounds, cells) for cells in range(1, CELLS + 1))
 
     def _aged_low(self, bounds: Ints, cells: int) -> float:
-        """With the cells from `cells` on taken for the worst: unsupported where they hit, sure to convert where they do not."""
-        fires, older, least, most = bounds
-        if (least[:cells, 0] < MINIMUM_COMPARATORS).any():
+        """With the cells from `cells` on taken for the worst: unsupported where they hit, sure to convert where they do not.
+
+        The interval's spread is √Σψ² <= √ΣA² + √ΣC² with A what units add by firing and C as comparators (`backtest.judged`). ΣA² <= 1 / TP +
+        ΣB² / E². Σ|C| <= 2 and each |C| <= Σ(1 / at risk) / E, so ΣC² <= 2 Σ(1 / at risk) / E. The limit rises and then falls with E, so it is
+        least at an end.
+        """
+        fires, older, whole, some, sure, perhaps = bounds
+        if (whole[:cells, 0] < MINIMUM_COMPARATORS).any():
             return 0.0
         beyond = float(older[cells - 1, 1])
         hits = self.hits.low - beyond
-        if hits <= 0:
+        surely = sure[:cells, 0] / np.maximum(some[:cells, 1], 1)
+        fewest = float((surely * fires[:cells, 0]).sum())
+        if hits <= 0 or fewest <= 0:
             return 0.0
-        rate = np.minimum(most[:cells, 1] / least[:cells, 0], 1.0)
-        expected = _most(rate, fires[:cells], self.fires.high) + beyond
-        return hits / expected * math.exp(-Z95 * math.sqrt(max(1 / hits - 1 / max(self.fires.high, hits), 0.0)))
+        rate = np.minimum(perhaps[:cells, 1] / whole[:cells, 0], 1.0)
+        most, squares, shares = (
+            _most(weight, fires[:cells], self.fires.high) + beyond * at_worst
+            for weight, at_worst in ((rate, 1.0), (rate * rate, 1.0), (1 / whole[:cells, 0], 1 / MINIMUM_COMPARATORS))
+        )  # fmt: skip
+        return min(
+            hits / expected * math.exp(-Z95 * (math.sqrt(1 / hits + squares / expected**2) + math.sqrt(2 * shares / expected)))
+            for expected in (fewest, most)
+        )
 
     def no_label(self) -> bool:
         """Whether every label is surely absent."""
@@ -216,12 +228,22 @@ def _layers(so_far: Counted) -> Ints:
     return np.array([[int(detail.times[value >= least].sum()) for least in range(1, most + 1)] for value in values], np.int64)
 
 
-def _comparators(table: AgeTable, edges: Ints) -> tuple[Ints, Ints]:
-    """For each cell of age the fewest who are surely at risk in all of it, and all who would convert from somewhere within it."""
-    below, above = edges[:-1], edges[1:]
-    least = np.searchsorted(table.risk_starts, below, "right") - np.searchsorted(table.risk_stops, above, "left")
-    most = np.searchsorted(table.hit_starts, above, "left") - np.searchsorted(table.hit_stops, below, "right")
-    return np.maximum(least, 0), most
+def _comparators(units: Comparators, width: int) -> tuple[Ints, Ints, Ints, Ints]:
+    """For each cell of age how many units are at risk in all of it and in some of it, and how many convert in time from all and from some of it."""
+    return (
+        _over_cells(-(-units.start // width), units.stop // width),
+        _over_cells(units.start // width, -(-units.stop // width)),
+        _over_cells(-(-units.soonest // width), units.stop // width),
+        _over_cells(units.soonest // width, -(-units.stop // width), units.soonest < units.stop),
+    )
+
+
+def _over_cells(first: Ints, end: Ints, some: Flags | None = None) -> Ints:
+    """For each cell the units that have it among their cells `first` to `end`, exclusive."""
+    real = first < end if some is None else (first < end) & some
+    steps = (np.bincount(np.minimum(ends[real], CELLS), minlength=CELLS + 1) for ends in (first, end))
+    begun, ended = (one.cumsum()[:CELLS] for one in steps)
+    return begun - ended
 
 
 def _most(weight: Floats, bounds: Ints, total: float) -> float:

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from backtest.baseline import AgeTable
+from backtest.baseline import AgeTable, Comparators
 from backtest.detail import Detail
 from backtest.engine import Backtest
+from backtest.judged import Judged
 from backtest.labels import Order
 from backtest.lead import Actionable
 from backtest.proportions import Closed
@@ -77,26 +78,30 @@ def _detail(one: Detail) -> dict[str, Any]:
         "times": _ints(one.times),
         "actionable": [later.too_late, later.pending, _ints(later.ages), _ints(later.hits)],
         "order": asdict(one.order),
+        "judged": [_ints(part) for part in (one.judged.ages, *one.judged.own.columns)],
     }
 
 
 def _as_detail(told: dict[str, Any]) -> Detail:
     too_late, pending, ages, hits = told["actionable"]
+    judged_at, *own = map(_as_ints, told["judged"])
     return Detail(
         strata=Strata(*map(_as_ints, told["strata"])),
         patterns=_as_ints(told["patterns"]).reshape(-1, 4),
         times=_as_ints(told["times"]),
         actionable=Actionable(too_late, pending, _as_ints(ages), _as_ints(hits).astype(np.bool_)),
         order=Order(**told["order"]),
+        judged=Judged(judged_at, Comparators(*own)),
     )
 
 
 def _baseline(one: Baseline) -> dict[str, Any]:
-    return {"population": one.population, "everyone": _table(one.everyone), "awake": _table(one.awake)}
+    comparators = [_ints(part) for part in one.comparators.columns]
+    return {"population": one.population, "comparators": comparators, "awake": _table(one.awake)}
 
 
 def _as_baseline(told: dict[str, Any]) -> Baseline:
-    return Baseline(told["population"], _as_table(told["everyone"]), _as_table(told["awake"]))
+    return Baseline(told["population"], Comparators(*map(_as_ints, told["comparators"])), _as_table(told["awake"]))
 
 
 def _table(one: AgeTable) -> list[str]:

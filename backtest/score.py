@@ -12,18 +12,17 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backtest.baseline import Expected, expected, supported
-from backtest.bootstrap import lift_of_fires, lift_of_patterns
+from backtest.bootstrap import lift_of_patterns
 from backtest.detail import Detail, detail_of, implied, names_outcome
 from backtest.durations import HOUR
 from backtest.events import EventLog
 from backtest.fires import fires_of, held
-from backtest.intervals import Flags
+from backtest.judged import Observed, observed
 from backtest.labels import Evidence, Label, labels
 from backtest.language import Hypothesis
 from backtest.lead import LeadTimes, lead_times
-from backtest.proportions import Closed, Interval, ratio_interval, wilson
+from backtest.proportions import Closed, Interval, wilson
 from backtest.score_intervals import lift_score
-from backtest.stratified import Floats
 from backtest.tally import Baseline, Design, Tally, baseline, tally_of
 
 MINIMUM_FIRES, MINIMUM_HITS, MINIMUM_CONVERTERS = 20, 5, 30
@@ -62,9 +61,8 @@ class Score:
     expected_not_yet_fired: Expected
     closed: Closed
     lead: LeadTimes | None
-    expected_each: Floats = field(compare=False)
-    """B(age) of every supported fire, in ascending order of (hit, B)."""
-    hits_each: Flags = field(compare=False)
+    observed: Observed | None = field(compare=False)
+    """`None` where there is no detail: a score that is only for screening."""
     detail: Detail | None = field(compare=False)
     actionable_expected: Expected | None
     labels: tuple[Label, ...]
@@ -91,7 +89,8 @@ class Score:
 
     @property
     def lift_interval(self) -> Interval | None:
-        return None if self.lift is None else ratio_interval(self.expected.hits, self.expected.supported, self.lift)
+        """From what every unit contributes to it (`backtest.judged`)."""
+        return None if self.lift is None or self.observed is None else self.observed.interval(self.lift)
 
     @property
     def insufficient(self) -> tuple[Insufficient, ...]:
@@ -114,7 +113,7 @@ class Score:
 
     def lift_bootstrap(self, seed: int) -> Interval | None:
         """Of the F lift, by resampling fires."""
-        return lift_of_fires(self.hits_each, self.expected_each, np.random.default_rng(seed))
+        return None if self.observed is None else self.observed.bootstrap(np.random.default_rng(seed))
 
     def closed_bootstrap(self, seed: int) -> Interval | None:
         """Of the closed lift, by resampling units with all their rows."""
@@ -133,7 +132,6 @@ def score_of(hypothesis: Hypothesis, counts: Tally, shared: Baseline, detail: De
     """Ratios from a tally, a baseline and (unless it is only for screening) the detail of the same units, all of them."""
     enough = supported(shared.everyone, counts.ages)
     told = expected(shared.everyone, counts.ages, counts.hits, enough)
-    hits_each, expected_each = _each(shared, counts, enough)
     later = detail.actionable.expected(shared.everyone) if detail else None
     return Score(
         design=Design.landmark if hypothesis.anchored else Design.grid,
@@ -151,19 +149,11 @@ def score_of(hypothesis: Hypothesis, counts: Tally, shared: Baseline, detail: De
         expected_not_yet_fired=expected(shared.everyone, counts.ages, counts.hits, enough, without=counts.fired),
         closed=counts.closed,
         lead=lead_times(counts.leads),
-        hits_each=hits_each,
-        expected_each=expected_each,
+        observed=None if detail is None else observed(detail.judged, shared.ordered, shared.everyone),
         detail=detail,
         actionable_expected=later,
         labels=() if detail is None else tuple(labels(_evidence(hypothesis, counts, told.lift, shared, detail))),
     )
-
-
-def _each(shared: Baseline, counts: Tally, enough: Flags) -> tuple[Flags, Floats]:
-    ages, hits = counts.ages[enough], counts.hits[enough]
-    chance = shared.everyone.converting(ages) / np.maximum(shared.everyone.at_risk(ages), 1)
-    by = np.lexsort((chance, hits))
-    return hits[by], chance[by]
 
 
 def _evidence(hypothesis: Hypothesis, counts: Tally, lift: float | None, shared: Baseline, detail: Detail) -> Evidence:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import numpy as np
 
-from backtest.baseline import AgeTable, AtRisk, ages_after_fire, at_risk, awake_ages
+from backtest.baseline import AgeTable, AtRisk, Comparators, ages_after_fire, at_risk, awake_ages
 from backtest.durations import DAY
 from backtest.events import EventLog
 from backtest.fires import Fires, Held, fires_of, held, start_of_scoring
@@ -33,14 +34,23 @@ class Design(StrEnum):
 
 @dataclass(frozen=True)
 class Baseline:
-    """Age tables that all hypotheses of one entry, outcome and horizon share; `everyone` also narrows per hypothesis within one log."""
+    """What all hypotheses of one entry, outcome and horizon are compared with: all units (`comparators`), and ages at which units are awake."""
 
     population: int
-    everyone: AgeTable
+    comparators: Comparators
     awake: AgeTable
 
     def __add__(self, other: Baseline) -> Baseline:
-        return Baseline(self.population + other.population, self.everyone + other.everyone, self.awake + other.awake)
+        return Baseline(self.population + other.population, self.comparators + other.comparators, self.awake + other.awake)
+
+    @cached_property
+    def everyone(self) -> AgeTable:
+        return self.comparators.table()
+
+    @cached_property
+    def ordered(self) -> Comparators:
+        """Sums over these do not depend on how the log was cut."""
+        return self.comparators.ordered()
 
 
 @dataclass(frozen=True)
@@ -81,7 +91,7 @@ def risk_of(hypothesis: Hypothesis, log: EventLog) -> AtRisk:
 def baseline(hypothesis: Hypothesis, log: EventLog) -> Baseline:
     entry, here, risk = log.entry(hypothesis), log.presence, risk_of(hypothesis, log)
     awake = risk.narrowed(awake_ages(entry, here.unit, here.first, here.last, AWAKE_WITHIN))
-    return Baseline(int((entry < FOREVER).sum()), risk.table(), awake.table())
+    return Baseline(int((entry < FOREVER).sum()), risk.comparators(), awake.table())
 
 
 def tally(hypothesis: Hypothesis, log: EventLog) -> tuple[Tally, Fires]:

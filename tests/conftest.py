@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg.sql import SQL, Identifier
 
 from beton.store.engines import open_engine
@@ -19,6 +20,9 @@ from beton.store.migrate import migrate
 from beton.store.sealing import Sealer
 from beton.store.store import Store
 from tests.store.postgres import fast_directory, temporary_postgres
+
+settings.register_profile("unhurried", deadline=None)  # no property claims how long it takes, and a busy machine refutes none
+settings.load_profile("unhurried")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

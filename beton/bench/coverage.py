@@ -13,11 +13,12 @@ from functools import cached_property
 import numpy as np
 
 from backtest import EventLog, Hypothesis
-from backtest.baseline import AgeTable, AtRisk, expected, supported
-from backtest.bootstrap import lift_of_fires, lift_of_patterns
+from backtest.baseline import AtRisk, Comparators, expected, supported
+from backtest.bootstrap import lift_of_patterns
 from backtest.fires import fires_of, held
 from backtest.intervals import FOREVER, Codes, Flags, Ints
-from backtest.proportions import Closed, Interval, ratio_interval, wilson
+from backtest.judged import Judged, judged, observed
+from backtest.proportions import Closed, Interval, wilson
 from backtest.score import MINIMUM_CONVERTERS, MINIMUM_FIRES, MINIMUM_HITS
 from backtest.score_intervals import lift_score
 from backtest.tally import asked_rows, recall_converters, risk_of, sample_of
@@ -105,8 +106,7 @@ class _Whole:
     entered: Ints
     risk: AtRisk
     fired_unit: Codes
-    ages: Ints
-    hits: Flags
+    fires: Judged
     converter: Flags
     preceded: Flags
     rows: Ints
@@ -132,27 +132,26 @@ class _Whole:
             np.flatnonzero(entry < FOREVER),
             risk_of(hypothesis, log),
             firsts.unit[counted],
-            (firsts.at - entry[firsts.unit])[counted],
-            sample.hits[counted],
+            judged(hypothesis, log, firsts.unit[counted], firsts.at[counted]),
             converter,
             converter & preceded,
             rows,
         )
 
-    def table(self, times: Ints) -> AgeTable:
-        """The baseline of a sample: every unit as often as it was drawn."""
-        ages = self.risk.ages
-        often = times[ages.unit]
-        start, stop = np.repeat(ages.start, often), np.repeat(ages.stop, often)
-        soonest = np.maximum(start, np.repeat(self.risk.outcome_age[ages.unit] - self.risk.horizon, often))
-        hits = soonest < stop
-        return AgeTable(np.sort(start), np.sort(stop), np.sort(soonest[hits]), np.sort(stop[hits]))
+    def comparators(self, times: Ints) -> Comparators:
+        """Of a sample: every unit as often as it was drawn."""
+        often = times[self.risk.ages.unit]
+        return Comparators(*(np.repeat(column, often) for column in self.all_units.columns))
+
+    @cached_property
+    def all_units(self) -> Comparators:
+        return self.risk.comparators()
 
     @cached_property
     def lift(self) -> float | None:
         """Of all fires of the world."""
-        whole = self.table(np.ones(self.units, np.int64))
-        return expected(whole, self.ages, self.hits, supported(whole, self.ages)).lift
+        whole, fires = self.all_units.table(), self.fires
+        return expected(whole, fires.ages, fires.hits, supported(whole, fires.ages)).lift
 
     @cached_property
     def patterns(self) -> tuple[Ints, Ints]:
@@ -162,29 +161,28 @@ class _Whole:
 
     def sample(self, times: Ints, count: _Count, rng: np.random.Generator) -> None:
         """Every interval of one sample, where the support suffices for a judgement."""
-        often = times[self.fired_unit]
-        ages, hits = np.repeat(self.ages, often), np.repeat(self.hits, often)
+        fires = self.fires.where(np.repeat(np.arange(len(self.fired_unit)), times[self.fired_unit]))
+        ages, hits = fires.ages, fires.hits
         converters = int(times[self.converter].sum())
         if len(ages) < MINIMUM_FIRES or hits.sum() < MINIMUM_HITS or converters < MINIMUM_CONVERTERS:
             return
-        count.add("world_precision", wilson(int(hits.sum()), len(ages)), float(self.hits.mean()))
+        count.add("world_precision", wilson(int(hits.sum()), len(ages)), float(self.fires.hits.mean()))
         count.add("world_recall", wilson(int(times[self.preceded].sum()), converters), self.preceded.sum() / self.converter.sum())
-        self._fires(self.table(times), ages, hits, count, rng)
+        self._lift(fires, self.comparators(times), count, rng)
         closed, whole = _closed(times @ self.rows), _closed(self.rows.sum(0))
         count.add(f"world_katz_{self.design}", closed.lift_interval, whole.lift)
         patterns, place = self.patterns
         drawn = np.bincount(place, times).astype(np.int64)
         count.add(f"world_bootstrap_{self.design}", lift_of_patterns(patterns, drawn, rng, ROUNDS), whole.lift)
 
-    def _fires(self, table: AgeTable, ages: Ints, hits: Flags, count: _Count, rng: np.random.Generator) -> None:
-        enough = supported(table, ages)
-        told = expected(table, ages, hits, enough)
+    def _lift(self, fires: Judged, everyone: Comparators, count: _Count, rng: np.random.Generator) -> None:
+        table = everyone.table()
+        told = expected(table, fires.ages, fires.hits, supported(table, fires.ages))
         if told.lift is None:
             return
-        truth = self.lift
-        count.add("world_fire_lift", ratio_interval(told.hits, told.supported, told.lift), truth)
-        chance = table.converting(ages[enough]) / np.maximum(table.at_risk(ages[enough]), 1)
-        count.add("world_fire_bootstrap", lift_of_fires(hits[enough], chance, rng, rounds=ROUNDS), truth)
+        one = observed(fires, everyone, table)
+        count.add("world_fire_lift", one.interval(told.lift), self.lift)
+        count.add("world_fire_bootstrap", one.bootstrap(rng, ROUNDS), self.lift)
 
 
 def _closed(sums: Ints) -> Closed:
