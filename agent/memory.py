@@ -27,8 +27,11 @@ from backtest import EventLog, Hypothesis
 from backtest.events import first_key, outcome_key
 from backtest.fires import fires_of, held
 from backtest.intervals import Codes
+from backtest.language import Clause
+from backtest.measures import Truth
 from backtest.redundancy import MERGE_AT_CONTAINMENT, MERGE_AT_JACCARD, Overlap
 from backtest.refusals import matches_of
+from backtest.truth import truth
 from backtest.verdict import Bar
 
 Status = Literal["draft", "proposed", "snoozed", "approved", "paused", "rejected", "retired"]
@@ -38,6 +41,10 @@ ENDED: frozenset[str] = frozenset({"rejected", "retired"})
 ABOUT_THE_EVENT = ("own path", "trivial", "not ours")
 """Codes of reasons that concern the event, not its numbers: the event is a step of the outcome itself; everybody does it or it says nothing new; it
 is made by our own people, tests or machines."""
+
+
+MOST_COMPARED = 500
+"""Candidates, the first ones given, whose units are compared; further ones are left out by name and event only. The list is made of the best."""
 
 
 class Value(BaseModel):
@@ -127,9 +134,10 @@ def leave_out(memory: Memory, candidates: Iterable[Found], log: EventLog, bar: B
     """Fingerprint → why, of the candidates that the rule leaves out. `log` is the whole one; what it was not read for is compared by name only."""
     asks, same = bar or Bar(), Sameness(log)
     found: dict[str, LeftOut] = {}
-    for one in candidates:
-        for known in memory.remembered:
-            if (why := _why(one, known, same, asks)) is not None:
+    decided = [one for one in memory.remembered if one.status not in ("draft", "proposed")]
+    for place, one in enumerate(candidates):
+        for known in decided:
+            if (why := _why(one, known, same if place < MOST_COMPARED else None, asks)) is not None:
                 found[one.hypothesis.fingerprint] = why
                 break
     return found
@@ -140,16 +148,16 @@ def events_of(hypothesis: Hypothesis) -> frozenset[str]:
     return frozenset(name for where, match in matches_of(hypothesis) if where.startswith("clauses") for name in match.events)
 
 
-def _why(one: Found, known: Remembered, same: Sameness, bar: Bar) -> LeftOut | None:
+def _why(one: Found, known: Remembered, same: Sameness | None, bar: Bar) -> LeftOut | None:
     mine = one.hypothesis
-    if known.status in ("draft", "proposed") or not asks_alike(mine, known.hypothesis):
+    if not asks_alike(mine, known.hypothesis):
         return None
     told = _told(known)
     if known.status == "rejected" and known.code is not None and len(known.events) == 1 and known.events <= events_of(mine):
         (event,) = known.events
         return LeftOut(mine.fingerprint, known, "about_the_event", f"It is about {event!r}, which was rejected as {known.code}: {told}.")
     itself = mine.fingerprint == known.fingerprint
-    overlap = None if itself else same.overlap(mine, known.hypothesis)
+    overlap = None if itself or same is None else same.overlap(mine, known.hypothesis)
     near = itself or (overlap is not None and (overlap.jaccard or 0) >= MERGE_AT_JACCARD)
     if known.status in LIVE:
         within = overlap is not None and (overlap.first_contained or 0) >= MERGE_AT_CONTAINMENT
@@ -179,6 +187,8 @@ class Sameness:
 
     log: EventLog
     known: dict[str, Codes | None] = field(default_factory=dict)
+    truths: dict[tuple[str, str], Truth] = field(default_factory=dict)
+    """Of clauses, by entry: combinations share them."""
 
     def fired(self, hypothesis: Hypothesis) -> Codes | None:
         """Units that fire, ascending; `None` where the log was not read for this hypothesis."""
@@ -195,7 +205,14 @@ class Sameness:
         return Overlap(len(one), len(other), len(np.intersect1d(one, other, assume_unique=True)))
 
     def _fired(self, hypothesis: Hypothesis) -> Codes:
-        return fires_of(held(hypothesis, self.log), hypothesis, self.log).firsts().unit
+        where = held(hypothesis, self.log, lambda clause: self._truth(hypothesis, clause))
+        return fires_of(where, hypothesis, self.log).firsts().unit
+
+    def _truth(self, hypothesis: Hypothesis, clause: Clause) -> Truth:
+        key = first_key(hypothesis.entry), clause.model_dump_json()
+        if key not in self.truths:
+            self.truths[key] = truth(clause, self.log, self.log.entry(hypothesis))
+        return self.truths[key]
 
 
 def readable(hypothesis: Hypothesis, log: EventLog) -> bool:
