@@ -6,10 +6,14 @@ whole numbers. `FOREVER` is 2^61, so that adding any span to it stays below 2^63
 
 Events of a unit come two or three in a row, so that a branch per row is mispredicted as often as not, which costs more than the work. Hence the
 pattern below: write to the next place in any case, and move on to the place after it only if what was written counts.
+
+Places and unit numbers are unsigned where they index (`np.uint64`, `np.uint32`): of a signed index compiled code has to ask, row after row, whether
+it counts from the end of the array, which costs as much as the rest of the row.
 """
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from backtest.intervals import Codes, Flags, Ints
@@ -19,18 +23,18 @@ from backtest.kernel.ends import FOREVER
 @njit(cache=True, nogil=True)
 def nth_since_entry(unit: Codes, at: Ints, starts: Codes, stops: Codes, entry: Ints, n: int, out_unit: Codes, out_at: Ints) -> int:
     """Each unit's n-th match at or after its entry, from its runs of at least n rows. Most runs begin after entry and cost one look."""
-    written = 0
+    written, back = np.uint64(0), np.uint64(n - 1)
     for run in range(len(starts)):
-        low, high = starts[run], stops[run]
-        who = unit[low]
-        since = entry[who]
-        if (at[low] < since) & (since < FOREVER):
-            while low < high and at[low] < since:
-                low += 1
-        row = low + n - 1
-        out_unit[written], out_at[written] = who, at[min(row, high - 1)]
-        written += (row < high) & (since < FOREVER)
-    return written
+        row, stop = np.uint64(starts[run]), np.uint64(stops[run])
+        who = unit[row]
+        since = entry[np.uint32(who)]
+        if (at[row] < since) & (since < FOREVER):
+            while row < stop and at[row] < since:
+                row += np.uint64(1)
+        row += back
+        out_unit[written], out_at[written] = who, at[min(row, stop - np.uint64(1))]
+        written += np.uint64((row < stop) & (since < FOREVER))
+    return np.int64(written)
 
 
 @njit(cache=True, nogil=True)
@@ -53,11 +57,11 @@ def nth_before(unit: Codes, at: Ints, entry: Ints, ends: Ints, n: int, out_unit:
 @njit(cache=True, nogil=True)
 def since_nth(unit: Codes, at: Ints, count: int, entry: Ints, length: int, out_unit: Codes, out_start: Ints, out_stop: Ints) -> int:
     """`[n-th match, for ever)` from n-th matches since entry, of those within `length` of entry."""
-    written = 0
+    written = np.uint64(0)
     for row in range(count):
         out_unit[written], out_start[written], out_stop[written] = unit[row], at[row], FOREVER
-        written += at[row] < entry[unit[row]] + length
-    return written
+        written += np.uint64(at[row] < entry[np.uint32(unit[row])] + length)
+    return np.int64(written)
 
 
 @njit(cache=True, nogil=True)
@@ -66,12 +70,29 @@ def lately(unit: Codes, opens: Ints, closes: Ints, n: int, last: int, out_unit: 
 
     `opens` and `closes` are the same instants for events; for days, each day's first match and its last.
     """
-    found, back = 0, n - 1
-    for row in range(back, len(unit)):
-        stop = closes[row - back] + last
-        out_unit[found], out_start[found], out_stop[found] = unit[row], opens[row], stop
-        found += (unit[row] == unit[row - back]) & (opens[row] < stop)
-    return _united(found, out_unit, out_start, out_stop)
+    if n == 1:
+        return _once_lately(unit, opens, closes, last, out_unit, out_start, out_stop)
+    back = min(n - 1, len(unit))
+    newest, newest_unit, oldest, oldest_unit = opens[back:], unit[back:], closes[: len(unit) - back], unit[: len(unit) - back]
+    found = np.uint64(0)
+    for row in range(len(newest)):
+        stop = oldest[row] + last
+        out_unit[found], out_start[found], out_stop[found] = newest_unit[row], newest[row], stop
+        found += np.uint64((newest_unit[row] == oldest_unit[row]) & (newest[row] < stop))
+    return _united(np.int64(found), out_unit, out_start, out_stop)
+
+
+@njit(cache=True, nogil=True)
+def _once_lately(unit: Codes, opens: Ints, closes: Ints, last: int, out_unit: Codes, out_start: Ints, out_stop: Ints) -> int:
+    """The same for one match, united in the same pass."""
+    places, before_unit, before_stop = np.uint64(0), np.int32(-1), np.int64(0)
+    for row in range(len(unit)):
+        who, begin = unit[row], opens[row]
+        out_unit[places], out_start[places] = who, begin
+        places += np.uint64((who != before_unit) | (begin > before_stop))
+        before_unit, before_stop = who, closes[row] + last
+        out_stop[places - np.uint64(1)] = before_stop
+    return np.int64(places)
 
 
 @njit(cache=True, nogil=True)
@@ -88,30 +109,28 @@ def lately_in_runs(
     out_stop: Ints,
 ) -> int:
     """The same from the runs of at least n rows: faster where these are few."""
-    found, back = 0, n - 1
+    found, back = np.uint64(0), np.uint64(n - 1)
     for run in range(len(starts)):
-        for row in range(starts[run] + back, stops[run]):
+        who = unit[np.uint32(starts[run])]
+        for row in range(np.uint64(starts[run]) + back, np.uint64(stops[run])):
             stop = closes[row - back] + last
-            out_unit[found], out_start[found], out_stop[found] = unit[row], opens[row], stop
-            found += opens[row] < stop
-    return _united(found, out_unit, out_start, out_stop)
+            out_unit[found], out_start[found], out_stop[found] = who, opens[row], stop
+            found += np.uint64(opens[row] < stop)
+    return _united(np.int64(found), out_unit, out_start, out_stop)
 
 
 @njit(cache=True, nogil=True)
 def _united(count: int, unit: Codes, start: Ints, stop: Ints) -> int:
     """The union, in place, of intervals whose starts and stops both ascend within each unit: each begins anew or prolongs the one before it, also
-    where it only touches it."""
-    if count == 0:
-        return 0
-    place, before_unit, before_stop = 0, unit[0], stop[0]
-    for index in range(1, count):
+    where it only touches it. One that prolongs leaves its start where the next that begins will put its own."""
+    places, before_unit, before_stop = np.uint64(0), np.int32(-1), np.int64(0)
+    for index in range(count):
         who, begin, end = unit[index], start[index], stop[index]
-        begins = (who != before_unit) | (begin > before_stop)
-        place += begins
-        unit[place], stop[place] = who, end
-        start[place] = begin if begins else start[place]
+        unit[places], start[places] = who, begin
+        places += np.uint64((who != before_unit) | (begin > before_stop))
+        stop[places - np.uint64(1)] = end
         before_unit, before_stop = who, end
-    return place + 1
+    return np.int64(places)
 
 
 @njit(cache=True, nogil=True)
@@ -120,14 +139,15 @@ def silent_since_entry(
 ) -> int:
     """No match in `[entry, entry + length)`: from its end on. Given is each unit's first match since entry; `heard` is scratch, all false."""
     for index in range(count):
-        heard[heard_unit[index]] = heard_at[index] < entry[heard_unit[index]] + length
-    written = 0
+        who = np.uint32(heard_unit[index])
+        heard[who] = heard_at[index] < entry[who] + length
+    written = np.uint64(0)
     for who in range(len(entry)):
         out_unit[written], out_start[written], out_stop[written] = who, entry[who] + length, FOREVER
-        written += (entry[who] < FOREVER) & (not heard[who])
+        written += np.uint64((entry[who] < FOREVER) & (not heard[who]))
     for index in range(count):
-        heard[heard_unit[index]] = False
-    return written
+        heard[np.uint32(heard_unit[index])] = False
+    return np.int64(written)
 
 
 @njit(cache=True, nogil=True)
@@ -152,26 +172,27 @@ def silent_lately(
 
     Given are all runs. Between the units of two runs lie those without a match: quiet as soon as they are old enough.
     """
-    written, who = 0, 0
+    written, who = np.uint64(0), 0
     for run in range(len(starts) + 1):
-        heard = unit[starts[run]] if run < len(starts) else len(entry)
-        while who < heard:
-            out_unit[written], out_start[written], out_stop[written] = who, entry[who] + last, FOREVER
-            written += entry[who] < FOREVER
-            who += 1
+        heard = unit[np.uint32(starts[run])] if run < len(starts) else np.int32(len(entry))
+        for quiet in range(who, heard):
+            since = entry[np.uint32(quiet)]
+            out_unit[written], out_start[written], out_stop[written] = quiet, since + last, FOREVER
+            written += np.uint64(since < FOREVER)
         if run == len(starts):
             break
-        who += 1
-        if entry[heard] == FOREVER:
+        who = heard + 1
+        since = entry[np.uint32(heard)]
+        if since == FOREVER:
             continue
-        quiet_from = entry[heard] + last
-        for row in range(starts[run], stops[run]):
+        quiet_from = since + last
+        for row in range(np.uint64(starts[run]), np.uint64(stops[run])):
             out_unit[written], out_start[written], out_stop[written] = heard, quiet_from, at[row]
-            written += quiet_from < at[row]
+            written += np.uint64(quiet_from < at[row])
             quiet_from = max(quiet_from, at[row] + last)
         out_unit[written], out_start[written], out_stop[written] = heard, quiet_from, FOREVER
-        written += 1
-    return written
+        written += np.uint64(1)
+    return np.int64(written)
 
 
 @njit(cache=True, nogil=True)

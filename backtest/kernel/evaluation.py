@@ -189,7 +189,7 @@ def _result(question: Question, held: _Held, scene: Scene, buffers: Buffers) -> 
     for grid in shared.grids:
         by = grid.steps
         rule = (by.s0, by.step, by.count, by.shift, by.table)
-        firing.grid_hits(whole.unit, whole.start, whole.stop, whole.count, outcome, grid.asked, *rule, counts)
+        firing.grid_hits(whole.unit, whole.start, whole.stop, whole.count, grid.asked, grid.converting, *rule, counts)
     excluded, pending, sample, hits, recall_hits, asked, asked_hits = counts[:7].tolist()
     kept_unit, kept_at = buffers.shelf.keep(unit, at, count)
     return Result(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from backtest.intervals import Codes, Ints
@@ -17,19 +18,16 @@ def first_fires(
     unit: Codes, start: Ints, stop: Ints, count: int, entry: Ints, s0: int, end: int, entered_from: int, out_unit: Codes, out_at: Ints
 ) -> int:
     """Each unit's first interval that begins in `[s0, end)`, after being cut to entry; only units with entry >= `entered_from`."""
-    candidates = 0
+    written, before_it = np.uint64(0), np.int32(-1)
     for index in range(count):
-        since = entry[unit[index]]
+        who = unit[index]
+        since = entry[np.uint32(who)]
         when = max(start[index], since)
-        out_unit[candidates], out_at[candidates] = unit[index], when
-        candidates += (s0 <= when) & (when < end) & (when < stop[index]) & (since >= entered_from)
-    written, before_it = 0, -1
-    for index in range(candidates):
-        who = out_unit[index]
-        out_unit[written], out_at[written] = who, out_at[index]
-        written += who != before_it
-        before_it = who
-    return written
+        fires = (s0 <= when) & (when < end) & (when < stop[index]) & (since >= entered_from) & (who != before_it)
+        out_unit[written], out_at[written] = who, when
+        written += np.uint64(fires)
+        before_it = who if fires else before_it
+    return np.int64(written)
 
 
 @njit(cache=True, nogil=True)
@@ -71,27 +69,23 @@ def count_fires(unit: Codes, at: Ints, count: int, entry: Ints, outcome: Ints, h
 
     A fired unit of an anchored hypothesis entered in `[s0, end)`, so only the horizon and the outcome decide whether it is asked.
     """
-    excluded, pending, sample, hits, recall_hits, asked, asked_hits = 0, 0, 0, 0, 0, 0, 0
+    excluded, sample, hits, recall_hits, asked, asked_hits = 0, 0, 0, 0, 0, 0
     for index in range(count):
-        who, when = unit[index], at[index]
-        reached = outcome[who]
-        if reached <= when:
-            excluded += 1
-        else:
-            in_time = reached <= when + horizon
-            if in_time and reached < end:
-                recall_hits += 1
-            if when + horizon > end:
-                pending += 1
-            else:
-                sample += 1
-                hits += in_time
-        if ask_after >= 0:
-            instant = entry[who] + ask_after
-            if when <= instant and instant + horizon <= end and reached > instant:
-                asked += 1
-                asked_hits += reached <= instant + horizon
-    counts[EXCLUDED], counts[PENDING], counts[SAMPLE], counts[HITS] = excluded, pending, sample, hits
+        when, reached = at[index], outcome[np.uint32(unit[index])]
+        later, complete = reached > when, when + horizon <= end
+        in_time = later & (reached <= when + horizon)
+        excluded += not later
+        sample += later & complete
+        hits += in_time & complete
+        recall_hits += in_time & (reached < end)
+    if ask_after >= 0:
+        for index in range(count):
+            who = np.uint32(unit[index])
+            instant, reached = entry[who] + ask_after, outcome[who]
+            is_asked = (at[index] <= instant) & (instant + horizon <= end) & (reached > instant)
+            asked += is_asked
+            asked_hits += is_asked & (reached <= instant + horizon)
+    counts[EXCLUDED], counts[PENDING], counts[SAMPLE], counts[HITS] = excluded, count - excluded - sample, sample, hits
     counts[RECALL_HITS], counts[ASKED], counts[ASKED_HITS] = recall_hits, asked, asked_hits
 
 
@@ -118,8 +112,8 @@ def grid_hits(
     start: Ints,
     stop: Ints,
     intervals: int,
-    outcome: Ints,
     asked: Ints,
+    converting: Ints,
     s0: int,
     step: int,
     count: int,
@@ -129,17 +123,16 @@ def grid_hits(
 ) -> None:
     """Adds the fired cells of design G to `counts[ASKED]` and `counts[ASKED_HITS]`.
 
-    Bit j of `asked[unit]` tells whether the unit is asked at grid instant j. Intervals of a unit are disjoint, so no instant is counted twice. An
-    outcome lies within the horizon (one step) of exactly one instant, the last one before it.
+    Bit j of `asked[unit]` tells whether the unit is asked at grid instant j; `converting[unit]` is the one of these bits, if any, whose instant the
+    outcome follows in time. Intervals of a unit are disjoint, so no instant is counted twice.
     """
-    rows, hits, beyond = 0, 0, s0 + count * step
+    rows, hits = 0, 0
     for index in range(intervals):
+        who = np.uint32(unit[index])
         low = before(start[index], s0, step, count, shift, table)
         high = before(stop[index], s0, step, count, shift, table)
-        bits = asked[unit[index]] & ((1 << high) - (1 << low))
-        rows += ones(bits)
-        reached = outcome[unit[index]]
-        if s0 < reached <= beyond:
-            hits += (bits >> (before(reached, s0, step, count, shift, table) - 1)) & 1
+        held = (1 << high) - (1 << low)
+        rows += ones(asked[who] & held)
+        hits += (converting[who] & held) != 0
     counts[ASKED] += rows
     counts[ASKED_HITS] += hits

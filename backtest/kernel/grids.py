@@ -17,10 +17,12 @@ from backtest.tally import ACTIVE_WITHIN
 
 @dataclass(frozen=True)
 class Grid:
-    """A stretch of grid instants: bit j of `asked[unit]` tells whether a unit is asked at the j-th."""
+    """A stretch of grid instants: bit j of `asked[unit]` tells whether a unit is asked at the j-th, of `converting[unit]` whether it converts in the
+    step after it as well."""
 
     steps: Steps
     asked: Ints
+    converting: Ints
 
 
 @dataclass(frozen=True)
@@ -52,9 +54,13 @@ def _make(asked: Question, scene: Scene) -> Shared:
     grids, rows, converting = [], 0, 0
     for first in range(0, instants, WORD):
         these = steps(s0 + first * horizon, horizon, min(WORD, instants - first))
-        bits, rule = np.empty(len(entry), np.int64), (these.s0, these.step, these.count, these.shift, these.table)
-        more_rows, more_converting = populations.mark_asked(_active(scene, these), entry, outcome, entered_from, *rule, bits)
-        grids.append(Grid(these, bits))
+        bits, last, rule = (
+            np.empty(len(entry), np.int64),
+            np.empty(len(entry), np.int64),
+            (these.s0, these.step, these.count, these.shift, these.table),
+        )
+        more_rows, more_converting = populations.mark_asked(_active(scene, these), entry, outcome, entered_from, *rule, bits, last)
+        grids.append(Grid(these, bits, last))
         rows, converting = rows + more_rows, converting + more_converting
     return Shared(s0, entered_from, rows, converting, tuple(grids), converters)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from backtest.intervals import Codes, Ints
@@ -14,25 +15,35 @@ def mark_active(unit: Codes, first: Ints, last: Ints, within: int, s0: int, step
     for block in range(len(unit)):
         low = before(first[block], s0, step, count, shift, table)
         high = before(last[block] + within, s0, step, count, shift, table)
-        active[unit[block]] |= (1 << high) - (1 << low)
+        active[np.uint32(unit[block])] |= (1 << high) - (1 << low)
 
 
 @njit(cache=True, nogil=True)
 def mark_asked(
-    active: Ints, entry: Ints, outcome: Ints, entered_from: int, s0: int, step: int, count: int, shift: int, table: Ints, asked: Ints
+    active: Ints,
+    entry: Ints,
+    outcome: Ints,
+    entered_from: int,
+    s0: int,
+    step: int,
+    count: int,
+    shift: int,
+    table: Ints,
+    asked: Ints,
+    converting: Ints,
 ) -> tuple[int, int]:
     """Keeps of `active` the grid instants at which a unit has entered and is not yet converted. Returns how many rows that makes, and how many of
-    them convert within a step."""
+    them convert within a step: an outcome lies within a step of exactly one instant, the last one before it, whose bit is put into `converting`."""
     rows, hits = 0, 0
     for who in range(len(active)):
         low = before(entry[who], s0, step, count, shift, table)
         high = before(outcome[who], s0, step, count, shift, table)
         eligible = (entered_from <= entry[who]) & (low < high)
         bits = active[who] & ((1 << high) - (1 << low)) * eligible
-        asked[who] = bits
+        last = bits & (1 << max(high - 1, 0)) if outcome[who] <= s0 + count * step else 0
+        asked[who], converting[who] = bits, last
         rows += ones(bits)
-        if outcome[who] <= s0 + count * step and bits:
-            hits += (bits >> (high - 1)) & 1
+        hits += last != 0
     return rows, hits
 
 

@@ -34,7 +34,7 @@ def steps(s0: int, step: int, count: int) -> Steps:
 def before(when: int, s0: int, step: int, count: int, shift: int, table: Ints) -> int:
     """How many instants are earlier than `when`."""
     passed = min(max(when - s0, 0), count * step)
-    found = table[passed >> shift]
+    found = table[np.uint64(passed) >> np.uint64(shift)]
     return min(found + (found * step < passed), count)
 
 
