@@ -1,0 +1,24 @@
+"""What the frame of every page tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from beton.lifecycle import Status
+from beton.store import hypotheses
+from beton.work.workplace import Workplace
+
+
+@dataclass(frozen=True)
+class Navigation:
+    """How much waits on each screen, by the screen's name; screens where nothing waits are missing."""
+
+    waiting: dict[str, int]
+
+
+def navigation(place: Workplace) -> Navigation:
+    """Counted anew for each page: the tables have indexes for it."""
+    with place.store.reading() as tx:
+        counts = hypotheses.count_by_status(tx)
+    waiting = {"review": counts[Status.PROPOSED]}
+    return Navigation({name: number for name, number in waiting.items() if number})
