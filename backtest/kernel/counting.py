@@ -34,7 +34,7 @@ def nth_since_entry(unit: Codes, at: Ints, starts: Codes, stops: Codes, entry: I
         row += back
         out_unit[written], out_at[written] = who, at[min(row, stop - np.uint64(1))]
         written += np.uint64((row < stop) & (since < FOREVER))
-    return np.int64(written)
+    return int(written)
 
 
 @njit(cache=True, nogil=True)
@@ -61,7 +61,7 @@ def since_nth(unit: Codes, at: Ints, count: int, entry: Ints, length: int, out_u
     for row in range(count):
         out_unit[written], out_start[written], out_stop[written] = unit[row], at[row], FOREVER
         written += np.uint64(at[row] < entry[np.uint32(unit[row])] + length)
-    return np.int64(written)
+    return int(written)
 
 
 @njit(cache=True, nogil=True)
@@ -79,7 +79,7 @@ def lately(unit: Codes, opens: Ints, closes: Ints, n: int, last: int, out_unit: 
         stop = oldest[row] + last
         out_unit[found], out_start[found], out_stop[found] = newest_unit[row], newest[row], stop
         found += np.uint64((newest_unit[row] == oldest_unit[row]) & (newest[row] < stop))
-    return _united(np.int64(found), out_unit, out_start, out_stop)
+    return _united(int(found), out_unit, out_start, out_stop)
 
 
 @njit(cache=True, nogil=True)
@@ -92,7 +92,7 @@ def _once_lately(unit: Codes, opens: Ints, closes: Ints, last: int, out_unit: Co
         places += np.uint64((who != before_unit) | (begin > before_stop))
         before_unit, before_stop = who, closes[row] + last
         out_stop[places - np.uint64(1)] = before_stop
-    return np.int64(places)
+    return int(places)
 
 
 @njit(cache=True, nogil=True)
@@ -116,7 +116,7 @@ def lately_in_runs(
             stop = closes[row - back] + last
             out_unit[found], out_start[found], out_stop[found] = who, opens[row], stop
             found += np.uint64(opens[row] < stop)
-    return _united(np.int64(found), out_unit, out_start, out_stop)
+    return _united(int(found), out_unit, out_start, out_stop)
 
 
 @njit(cache=True, nogil=True)
@@ -130,7 +130,7 @@ def _united(count: int, unit: Codes, start: Ints, stop: Ints) -> int:
         places += np.uint64((who != before_unit) | (begin > before_stop))
         stop[places - np.uint64(1)] = end
         before_unit, before_stop = who, end
-    return np.int64(places)
+    return int(places)
 
 
 @njit(cache=True, nogil=True)
@@ -147,7 +147,7 @@ def silent_since_entry(
         written += np.uint64((entry[who] < FOREVER) & (not heard[who]))
     for index in range(count):
         heard[np.uint32(heard_unit[index])] = False
-    return np.int64(written)
+    return int(written)
 
 
 @njit(cache=True, nogil=True)
@@ -192,7 +192,7 @@ def silent_lately(
             quiet_from = max(quiet_from, at[row] + last)
         out_unit[written], out_start[written], out_stop[written] = heard, quiet_from, FOREVER
         written += np.uint64(1)
-    return np.int64(written)
+    return int(written)
 
 
 @njit(cache=True, nogil=True)

@@ -15,7 +15,7 @@ from backtest.intervals import Codes, Flags, Intervals, Ints
 from backtest.kernel import firing, overlaps
 from backtest.kernel.buffers import Buffers, Scratch, Written
 from backtest.kernel.clauses import Scene, Site, write
-from backtest.kernel.grids import Shared, shared_parts
+from backtest.kernel.grids import Shared, entered_from, s0_of, shared_parts
 from backtest.kernel.keys import Key, Question
 from backtest.kernel.prepared import Prepared
 from backtest.language import Hypothesis
@@ -24,14 +24,24 @@ from backtest.tally import Tally
 
 
 @dataclass(frozen=True)
+class _Fired:
+    """Each unit's first fire, sorted by unit, and all fires where the hypothesis may fire again."""
+
+    unit: Codes
+    at: Ints
+    again: Fires | None
+
+
+@dataclass(frozen=True)
 class Result:
     """Counts by numbers 1.9 rules 2 to 7, and the fires they come from: `unit` and `at` are each unit's first, sorted by unit.
 
-    `again` holds all fires where the hypothesis may fire again. What a merge over buckets or a score needs besides (`tally`) is made when asked for.
+    What a merge over buckets or a score needs besides (`tally`) is made when asked for, and so are the fires where the batch did not keep them.
     """
 
     hypothesis: Hypothesis
     log: Prepared
+    fires_total: int
     excluded_converted: int
     pending: int
     sample_size: int
@@ -39,17 +49,30 @@ class Result:
     recall_converters: int
     recall_hits: int
     closed: Closed
-    unit: Codes
-    at: Ints
-    again: Fires | None = None
+    kept: _Fired | None
+
+    @cached_property
+    def _fired(self) -> _Fired:
+        if self.kept is not None:
+            return self.kept
+        questions = self.log.scratch.questions
+        asked, scene = questions.of(self.hypothesis), Scene(self.log, questions)
+        with self.log.scratch.borrowed() as buffers:
+            return _kept(asked, _held(asked, scene, buffers).firing, scene, buffers, None)
 
     @property
-    def fires_total(self) -> int:
-        return len(self.unit)
+    def unit(self) -> Codes:
+        return self._fired.unit
+
+    @property
+    def at(self) -> Ints:
+        return self._fired.at
 
     @property
     def fires(self) -> Fires:
-        return Fires(self.unit, self.at, np.ones(len(self.unit), np.int32)) if self.again is None else self.again
+        """All of them where the hypothesis may fire again, else each unit's first."""
+        found = self._fired
+        return Fires(found.unit, found.at, np.ones(len(found.unit), np.int32)) if found.again is None else found.again
 
     @cached_property
     def tally(self) -> Tally:
@@ -94,21 +117,25 @@ def _no_longer_comparable(ages: Ints, reached: Ints, last: Ints, horizon: int) -
     return AgeTable(np.sort(start), np.sort(stop), np.sort(soonest[hits]), np.sort(stop[hits]))
 
 
-def evaluate(hypotheses: Sequence[Hypothesis], prepared: Prepared, threads: int = 2, scratch: Scratch | None = None) -> list[Result]:
+def evaluate(
+    hypotheses: Sequence[Hypothesis], prepared: Prepared, threads: int = 2, scratch: Scratch | None = None, *, keep_fires: bool = True
+) -> list[Result]:
     """Results in the order of `hypotheses`, all of them of the log's unit kind. The same for any number of threads, to the last digit.
 
-    Whoever evaluates one log after the other passes one `scratch` to all of them, so that memory is asked for once.
+    Whoever evaluates one log after the other passes one `scratch` to all of them, so that memory is asked for once. Who wants counts only needs no
+    fires: dense hypotheses leave millions of them, which take as long to write down as to count. Not kept, they are found anew when asked for.
     """
     scratch = scratch or prepared.scratch
     scene = Scene(prepared, scratch.questions)
     asked = [scratch.questions.of(one) for one in hypotheses]
     results: list[Result | None] = [None] * len(hypotheses)
     waiting = iter(_by_clause(asked))
+    job = (waiting, asked, scene, results, scratch, keep_fires)
     if threads <= 1:
-        _work(waiting, asked, scene, results, scratch)
+        _work(*job)
     else:
         with ThreadPoolExecutor(threads) as pool:
-            for done in [pool.submit(_work, waiting, asked, scene, results, scratch) for _ in range(threads)]:
+            for done in [pool.submit(_work, *job) for _ in range(threads)]:
                 done.result()
     return [one for one in results if one is not None]
 
@@ -122,13 +149,20 @@ def _by_clause(asked: Sequence[Question]) -> list[list[int]]:
     return sorted(groups.values(), key=lambda places: asked[places[0]].slice_name)
 
 
-def _work(waiting: Iterator[list[int]], asked: Sequence[Question], scene: Scene, results: list[Result | None], scratch: Scratch) -> None:
+def _work(
+    waiting: Iterator[list[int]],
+    asked: Sequence[Question],
+    scene: Scene,
+    results: list[Result | None],
+    scratch: Scratch,
+    keep_fires: bool,
+) -> None:
     """Take groups until none is left; a list's iterator gives each to one thread only."""
     with scratch.borrowed() as buffers:
         for places in waiting:
             held = _held(asked[places[0]], scene, buffers)
             for place in places:
-                results[place] = _result(asked[place], held, scene, buffers)
+                results[place] = _result(asked[place], held, scene, buffers, keep_fires)
 
 
 @dataclass
@@ -177,24 +211,21 @@ def _no_flags(count: int) -> Flags:
     return np.zeros(count, np.bool_)
 
 
-def _result(question: Question, held: _Held, scene: Scene, buffers: Buffers) -> Result:
-    shared, horizon, hypothesis = shared_parts(question, scene), question.horizon, question.hypothesis
+def _result(question: Question, held: _Held, scene: Scene, buffers: Buffers, keep_fires: bool) -> Result:
+    shared, horizon = shared_parts(question, scene), question.horizon
     entry, outcome, end, counts = scene.entry(question), scene.outcome(question), scene.log.window.end, buffers.counts
-    some = held.firing
-    bounds = (entry, shared.s0, end, shared.entered_from)
-    unit, at, _ = buffers.fires.of(some.count + 1)
-    count = firing.first_fires(some.unit, some.start, some.stop, some.count, *bounds, unit, at)
-    firing.count_fires(unit, at, count, entry, outcome, horizon, end, question.ask_after, counts)
+    fired = _first_fires(question, held.firing, scene, buffers)
+    firing.count_fires(*fired, entry, outcome, horizon, end, question.ask_after, counts)
     whole = held.whole
     for grid in shared.grids:
         by = grid.steps
         rule = (by.s0, by.step, by.count, by.shift, by.table)
         firing.grid_hits(whole.unit, whole.start, whole.stop, whole.count, grid.asked, grid.converting, *rule, counts)
     excluded, pending, sample, hits, recall_hits, asked, asked_hits = counts[:7].tolist()
-    kept_unit, kept_at = buffers.shelf.keep(unit, at, count)
     return Result(
-        hypothesis=hypothesis,
+        hypothesis=question.hypothesis,
         log=scene.log,
+        fires_total=fired[2],
         excluded_converted=excluded,
         pending=pending,
         sample_size=sample,
@@ -202,17 +233,36 @@ def _result(question: Question, held: _Held, scene: Scene, buffers: Buffers) -> 
         recall_converters=shared.recall_converters,
         recall_hits=recall_hits,
         closed=_closed(shared, asked, asked_hits),
-        unit=kept_unit,
-        at=kept_at,
-        again=None if hypothesis.fires_again_after is None else _again(some, bounds, int(hypothesis.fires_again_after)),
+        kept=_kept(question, held.firing, scene, buffers, fired) if keep_fires else None,
     )
+
+
+Bounds = tuple[Ints, int, int, int]
+
+
+def _bounds(question: Question, scene: Scene) -> Bounds:
+    """What decides whether an interval's start is a fire: entries, the instants between which fires lie, and from when on units have to enter."""
+    return scene.entry(question), s0_of(question, scene), scene.log.window.end, entered_from(question, scene)
+
+
+def _first_fires(question: Question, some: Written, scene: Scene, buffers: Buffers) -> tuple[Codes, Ints, int]:
+    """In the room for fires: unit, instant, and how many."""
+    unit, at, _ = buffers.fires.of(some.count + 1)
+    return unit, at, firing.first_fires(some.unit, some.start, some.stop, some.count, *_bounds(question, scene), unit, at)
+
+
+def _kept(question: Question, some: Written, scene: Scene, buffers: Buffers, fired: tuple[Codes, Ints, int] | None) -> _Fired:
+    """The fires in arrays of their own; `fired` are the first ones, if they are known already."""
+    first = buffers.shelf.keep(*(fired or _first_fires(question, some, scene, buffers)))
+    cool_down = question.hypothesis.fires_again_after
+    return _Fired(*first, None if cool_down is None else _again(some, _bounds(question, scene), int(cool_down)))
 
 
 def _closed(shared: Shared, fired: int, hits: int) -> Closed:
     return Closed(hits, fired - hits, shared.converting - hits, shared.rows - fired - shared.converting + hits)
 
 
-def _again(some: Written, bounds: tuple[Ints, int, int, int], cool_down: int) -> Fires:
+def _again(some: Written, bounds: Bounds, cool_down: int) -> Fires:
     unit, at, occurrence = np.empty(some.count, np.int32), np.empty(some.count, np.int64), np.empty(some.count, np.int32)
     count = firing.repeated_fires(some.unit, some.start, some.stop, some.count, *bounds, cool_down, unit, at, occurrence)
     return Fires(unit[:count].copy(), at[:count].copy(), occurrence[:count].copy())

@@ -27,7 +27,7 @@ def first_fires(
         out_unit[written], out_at[written] = who, when
         written += np.uint64(fires)
         before_it = who if fires else before_it
-    return np.int64(written)
+    return int(written)
 
 
 @njit(cache=True, nogil=True)

@@ -29,12 +29,20 @@ class Grid:
 class Shared:
     """`rows` and `converting` are the margins of the closed table: all who are asked, and those of them who convert within the horizon."""
 
-    s0: int
-    entered_from: int
     rows: int
     converting: int
     grids: tuple[Grid, ...]
     recall_converters: int
+
+
+def s0_of(asked: Question, scene: Scene) -> int:
+    """The first instant at which it may fire."""
+    return scene.log.window.start + asked.look_back
+
+
+def entered_from(asked: Question, scene: Scene) -> int:
+    """Units that entered earlier do not count."""
+    return s0_of(asked, scene) if asked.entrants_only else ALWAYS
 
 
 def shared_parts(asked: Question, scene: Scene) -> Shared:
@@ -44,12 +52,11 @@ def shared_parts(asked: Question, scene: Scene) -> Shared:
 
 def _make(asked: Question, scene: Scene) -> Shared:
     entry, outcome, end = scene.entry(asked), scene.outcome(asked), scene.log.window.end
-    horizon, s0 = asked.horizon, scene.log.window.start + asked.look_back
-    entered_from = s0 if asked.entrants_only else ALWAYS
-    converters = populations.recall_converters(entry, outcome, s0, end, entered_from)
+    horizon, s0, since = asked.horizon, s0_of(asked, scene), entered_from(asked, scene)
+    converters = populations.recall_converters(entry, outcome, s0, end, since)
     if asked.ask_after >= 0:
         rows, converting = populations.landmark_margins(entry, outcome, s0, end, asked.ask_after, horizon)
-        return Shared(s0, entered_from, rows, converting, (), converters)
+        return Shared(rows, converting, (), converters)
     instants = max(0, (end - horizon - s0) // horizon + 1)
     grids, rows, converting = [], 0, 0
     for first in range(0, instants, WORD):
@@ -59,10 +66,10 @@ def _make(asked: Question, scene: Scene) -> Shared:
             np.empty(len(entry), np.int64),
             (these.s0, these.step, these.count, these.shift, these.table),
         )
-        more_rows, more_converting = populations.mark_asked(_active(scene, these), entry, outcome, entered_from, *rule, bits, last)
+        more_rows, more_converting = populations.mark_asked(_active(scene, these), entry, outcome, since, *rule, bits, last)
         grids.append(Grid(these, bits, last))
         rows, converting = rows + more_rows, converting + more_converting
-    return Shared(s0, entered_from, rows, converting, tuple(grids), converters)
+    return Shared(rows, converting, tuple(grids), converters)
 
 
 def _active(scene: Scene, these: Steps) -> Ints:

@@ -48,7 +48,7 @@ def lay_out(unit: Codes, name: Codes, at: Ints, *, units: int, names: int, pool:
     places, dealt_rows = np.empty(len(at), np.int64), np.empty(len(at), np.int32)
     dealt_unit, dealt_at = np.empty(len(at), np.int32), np.empty(len(at), np.int64)
     _deal_by_name(codes, rows, sorted_unit, sorted_at, starts.copy(), places, dealt_rows, dealt_unit, dealt_at)
-    return Layout(starts, dealt_rows, dealt_unit, dealt_at, Slice(sorted_unit, sorted_at, 0, places))
+    return Layout(starts, dealt_rows, dealt_unit, dealt_at, Slice(sorted_unit, sorted_at, 0, lambda: places))
 
 
 def _by_unit_and_instant(unit: Codes, name: Codes, at: Ints, units: int, pool: Executor) -> tuple[Codes, Codes, Codes, Ints]:

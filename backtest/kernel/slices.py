@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -16,12 +17,15 @@ FEW = 24
 
 @dataclass(frozen=True)
 class Slice:
-    """Matches sorted by (unit, instant). Rows of the log they are, if `rows` is None, `low`, `low + 1`, ...; then nothing was copied."""
+    """Matches sorted by (unit, instant). Rows of the log they are, if `find` is None, `low`, `low + 1`, ...; then nothing was copied.
+
+    `find` tells the rows otherwise: only who counts distinct things or compares once more wants to know them, so they are not kept with every slice.
+    """
 
     unit: Codes
     at: Ints
     low: int = 0
-    rows: Ints | None = None
+    find: Callable[[], Ints] | None = None
     known_runs: dict[int, tuple[Codes, Codes]] = field(default_factory=dict)
 
     def runs(self, n: int = 1) -> tuple[Codes, Codes]:
@@ -35,11 +39,14 @@ class Slice:
 
     def of(self, column: Codes) -> Codes:
         """The slice's part of an array that follows the log's rows."""
-        return column[self.low : self.low + len(self.unit)] if self.rows is None else take(column, self.rows)
+        return column[self.low : self.low + len(self.unit)] if self.find is None else take(column, self.find())
+
+    @property
+    def rows(self) -> Ints:
+        return np.arange(self.low, self.low + len(self.unit), dtype=np.int64) if self.find is None else self.find()
 
     def matches(self) -> Matches:
-        rows = np.arange(self.low, self.low + len(self.unit), dtype=np.int64) if self.rows is None else self.rows
-        return Matches(self.unit, self.at, rows)
+        return Matches(self.unit, self.at, self.rows)
 
 
 @njit(cache=True, nogil=True)
@@ -73,7 +80,7 @@ def _long(starts: Codes, stops: Codes, n: int) -> tuple[Codes, Codes]:
 def take(column: Codes, rows: Ints | Codes) -> Codes:
     taken = np.empty(len(rows), np.int32)
     for index in range(len(rows)):
-        taken[index] = column[rows[index]]
+        taken[index] = column[np.uint64(rows[index])]
     return taken
 
 
@@ -81,30 +88,39 @@ def take(column: Codes, rows: Ints | Codes) -> Codes:
 def _count(codes: Codes, answers: Flags) -> int:
     count = 0
     for index in range(len(codes)):
-        count += answers[codes[index]]
+        count += answers[np.uint32(codes[index] + 1)]
     return count
 
 
 @njit(cache=True, nogil=True)
-def _keep(unit: Codes, at: Ints, rows: Ints, low: int, codes: Codes, answers: Flags, out_unit: Codes, out_at: Ints, out_rows: Ints) -> None:
-    """Rows whose code is answered yes; -1 asks for the last answer."""
-    plain, written = len(rows) == 0, 0
+def _keep(unit: Codes, at: Ints, codes: Codes, answers: Flags, out_unit: Codes, out_at: Ints) -> None:
+    written = np.uint64(0)
     for index in range(len(unit)):
         out_unit[written], out_at[written] = unit[index], at[index]
-        out_rows[written] = low + index if plain else rows[index]
-        written += answers[codes[index]]
+        written += np.uint64(answers[np.uint32(codes[index] + 1)])
 
 
-NO_ROWS = np.empty(0, np.int64)
+@njit(cache=True, nogil=True)
+def _kept_rows(rows: Ints, codes: Codes, answers: Flags, out_rows: Ints) -> None:
+    written = np.uint64(0)
+    for index in range(len(rows)):
+        out_rows[written] = rows[index]
+        written += np.uint64(answers[np.uint32(codes[index] + 1)])
 
 
 def kept(found: Slice, codes: Codes, answers: Flags, *, in_order: bool = False) -> Slice:
     """`answers` has one place per code and a last one for -1, the missing value. `codes` follow the log's rows, or (`in_order`) the slice's."""
-    here = codes if in_order else found.of(codes)
-    count = _count(here, answers)  # first, so that no more is held than needed
-    unit, at, rows = np.empty(count + 1, np.int32), np.empty(count + 1, np.int64), np.empty(count + 1, np.int64)
-    _keep(found.unit, found.at, NO_ROWS if found.rows is None else found.rows, found.low, here, answers, unit, at, rows)
-    return Slice(unit[:count], at[:count], 0, rows[:count])
+    here, by_code = codes if in_order else found.of(codes), np.roll(answers, 1)
+    count = _count(here, by_code)  # first, so that no more is held than needed
+    unit, at = np.empty(count + 1, np.int32), np.empty(count + 1, np.int64)
+    _keep(found.unit, found.at, here, by_code, unit, at)
+
+    def find() -> Ints:
+        rows = np.empty(count + 1, np.int64)
+        _kept_rows(found.rows, here, by_code, rows)
+        return rows[:count]
+
+    return Slice(unit[:count], at[:count], 0, find)
 
 
 @njit(cache=True, nogil=True)
@@ -136,7 +152,7 @@ def merged(parts: list[Slice]) -> Slice:
 def _pair(a: Slice, b: Slice) -> Slice:
     one, other = a.matches(), b.matches()
     unit, at, rows = _merged(one.unit, one.at, one.rows, other.unit, other.at, other.rows)
-    return Slice(unit, at, 0, rows)
+    return Slice(unit, at, 0, lambda: rows)
 
 
 def named(log: EventLog, name: str) -> Slice:
@@ -180,4 +196,4 @@ def by_unit(found: Slice, units: int) -> Slice:
     """Rows in any order as a slice, sorted by unit and instant."""
     rows = found.matches().rows
     unit, at, rows = _by_unit(found.unit, found.at, rows, units)
-    return Slice(unit, at, 0, rows)
+    return Slice(unit, at, 0, lambda: rows)

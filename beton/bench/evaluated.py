@@ -92,7 +92,7 @@ def evaluate_both(batch: Sequence[Hypothesis], people: Prepared, accounts: Prepa
     of_accounts = [place for place, one in enumerate(batch) if one.unit != "person"]
     found: dict[int, Result] = {}
     for places, log in ((of_people, people), (of_accounts, accounts)):
-        found |= dict(zip(places, evaluate([batch[place] for place in places], log, threads, scratch), strict=True))
+        found |= dict(zip(places, evaluate([batch[place] for place in places], log, threads, scratch, keep_fires=False), strict=True))
     return [found[place] for place in range(len(batch))]
 
 

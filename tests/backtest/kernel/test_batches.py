@@ -83,6 +83,16 @@ def test_the_number_of_threads_changes_nothing() -> None:
     assert [everything(one) for one in evaluate(hypotheses, log, threads=4)] == alone
 
 
+def test_fires_that_were_not_kept_are_found_anew() -> None:
+    hypotheses, plan = batch(120, 3)
+    log = prepare(log_of(random_rows(3, 8_000, 120), plan))
+    kept = [everything(one) for one in evaluate(hypotheses, log, threads=1)]
+    counted = evaluate(hypotheses, log, threads=1, keep_fires=False)
+
+    assert [one.fires_total for one in counted] == [len(one.unit) for one in counted]
+    assert [everything(one) for one in counted] == kept
+
+
 def test_the_order_of_a_batch_and_its_company_change_nothing() -> None:
     hypotheses, plan = batch(120, 4)
     log = prepare(log_of(random_rows(4, 8_000, 120), plan))
