@@ -6,20 +6,27 @@ import asyncio
 import socket
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import ExitStack, asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import uvicorn
 from anyio import to_thread
 from litestar import Litestar
+from litestar.datastructures import State
 
 from beton.errors import SettingsError
 from beton.settings import Settings, with_local_key
+from beton.store.passwords import Passwords
 from beton.store.store import open_store
 from beton.web import probes
-from beton.web.access import Doorkeeper, is_loopback
+from beton.web.access import signing_in
+from beton.web.access.doorkeeper import Door, Doorkeeper
+from beton.web.access.forgery import no_forgery
+from beton.web.access.hosts import is_loopback
+from beton.web.access.policy import check_policies
 from beton.web.api import api_router
 from beton.web.injected import Hands, Jobs, TryRoute, provided
 from beton.web.openapi import openapi
+from beton.web.pages import pages_router
 from beton.web.problems import HANDLERS, add_headers, log_failure
 from beton.work.delivering import try_route
 from beton.work.workplace import Workplace
@@ -47,13 +54,15 @@ def create_app(
     jobs: Jobs,
     try_route: TryRoute = try_now,
     host_names: Collection[str] = (),
+    passwords: Passwords | None = None,
     on_stop: Callable[[], None] | None = None,
 ) -> Litestar:
     """The application over an open workplace.
 
-    `jobs` do the long work. `host_names` are the names, besides those of loopback, by which the server may be called. `on_stop` is called
-    when the last request has been answered, and may block.
+    `jobs` do the long work. `host_names` are names, besides those of loopback and of the settings, by which the server may be called. `on_stop` is
+    called when the last request has been answered, and may block. Raises where a handler does not say who may use it.
     """
+    door = Door.of(place.settings, frozenset(host_names))
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
@@ -62,18 +71,23 @@ def create_app(
         if on_stop is not None:
             await to_thread.run_sync(on_stop)
 
-    return Litestar(
-        route_handlers=[api_router(), *probes.HANDLERS, openapi],
+    signing = signing_in.router(place.store, door, passwords or Passwords(), timedelta(days=place.settings.session_days))
+    app = Litestar(
+        route_handlers=[api_router(), *probes.HANDLERS, openapi, signing, pages_router()],
         dependencies=provided(place, Hands(jobs, try_route)),
-        middleware=[Doorkeeper(place.store, {place.settings.host, *host_names})],
+        middleware=[Doorkeeper(place.store, door)],
+        guards=[no_forgery],
         exception_handlers=HANDLERS,
         after_exception=[log_failure],
         before_send=[add_headers],
         request_max_body_size=LARGEST_BODY,
         lifespan=[lifespan],
+        state=State({"base": place.settings.base, "oidc_name": place.settings.oidc_name if place.settings.oidc_issuer else ""}),
         openapi_config=None,
         logging_config=None,
     )
+    check_policies(app)
+    return app
 
 
 def serve(settings: Settings, *, clock: Callable[[], datetime] = utc_now, tell: Callable[[str], None] = lambda _: None) -> None:

@@ -8,6 +8,7 @@
     │   └── StaleVersion           conflict.stale_version  409
     ├── Unauthorized               unauthorized            401  exit 1
     ├── Forbidden                  forbidden               403  exit 1
+    ├── TooMany                    too_many                429  exit 3
     ├── PostHogError               posthog.failed          502  exit 1   policy never
     │   ├── PostHogUnreachable     posthog.host_unreachable  503  exit 3   policy later    no whole answer came
     │   ├── PostHogBusy            posthog.busy              503  exit 3   policy later    429, 503, other 5xx
@@ -44,12 +45,13 @@ Policy = Literal["never", "later", "shrink"]
 # Every repetition is bounded or starts at a fixed word, so that a long text from a stranger costs time in proportion to its length.
 _SECRETS = re.compile(
     r"""(?ix)
-      (?<![a-z0-9]) (?P<prefix> ph[a-z]_ | whsec_ | btn_[a-z]+_ | sk-(?:ant-|proj-)? | xox[a-z]- | pat-[a-z0-9]+- | gh[a-z]_ )
+      (?<![a-z0-9]) (?P<prefix> ph[a-z]_ | whsec_ | btn_ | sk-(?:ant-|proj-)? | xox[a-z]- | pat-[a-z0-9]+- | gh[a-z]_ )
       [a-z0-9_+/=\-]{6,}
     | (?P<scheme> \b(?:bearer|basic)\s{1,5} ) [^\s"',;<>]{6,}
     | (?P<field> \b(?:(?:personal_)?api_?key|(?:access_|refresh_)?token|(?:client_)?secret|password)["']?\s{0,5}[=:]\s{0,5}["']? )
       [^\s"'&,;<>]{4,}
     | (?P<address> (?<![a-z0-9+.\-])[a-z][a-z0-9+.\-]{0,20}:// ) [^\s/@"']{1,300} @
+    | (?P<link> /link/ ) [a-z0-9_\-]{20,}
     | (?P<hook> hooks\.slack\.com/[a-z]+/ | discord(?:app)?\.com/api/webhooks/ ) [^\s"'?]+
     """
 )
@@ -211,7 +213,21 @@ class Forbidden(BetonError):
     code = "forbidden"
     status = 403
     title = "Not allowed"
-    default_fix = "Ask an owner of the workspace for the missing permission."
+    default_fix = "Ask an admin of the workspace for the missing permission."
+
+
+class TooMany(BetonError):
+    """Asked more often than is allowed. `retry_after` is in seconds."""
+
+    code = "too_many"
+    status = 429
+    exit_code = 3
+    title = "Too many requests"
+    default_fix = "Wait as long as Retry-After says."
+
+    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after = retry_after
 
 
 class PostHogError(BetonError):

@@ -7,11 +7,13 @@
 import base64
 import binascii
 import hashlib
+import ipaddress
 import os
 import secrets
 import stat
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -39,6 +41,37 @@ class Bar(BaseSettings):
     min_recall: float = Field(default=0.05, ge=0, le=1, description="Smallest share of conversions that must be preceded by the fire.")
 
 
+class ModelSettings(BaseSettings):
+    """The language model that may take part in searches. None is needed: without an address or a name, none is asked."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}MODEL_", frozen=True, protected_namespaces=())
+
+    url: str = Field(default="", description="Address of an OpenAI-compatible API, with its `/v1`. Unset: no model takes part.")
+    name: str = Field(default="", description="The model's name, as its provider calls it. Unset: no model takes part.")
+    key: SecretStr | None = Field(default=None, description="Key of the model's API; unset for a server of your own that asks for none.")
+    sharing: Literal["names", "opaque"] = Field(
+        default="names", description="What a model sees of events and properties: their `names`, or `opaque` ids instead."
+    )
+    price_in: float = Field(default=0, ge=0, description="Price of a million tokens sent, in any currency. 0: costs nothing.")
+    price_out: float = Field(default=0, ge=0, description="Price of a million tokens received.")
+    timeout_seconds: float = Field(default=60, gt=0, le=600, description="Seconds that one answer of the model may take.")
+    context_tokens: int = Field(default=12_000, ge=2_000, description="Tokens of a conversation that one request may carry.")
+    run_calls: int = Field(default=30, ge=1, description="Requests to the model in one run, at most.")
+    run_tokens: int = Field(default=250_000, ge=1, description="Tokens in one run, sent and received.")
+    run_money: float = Field(default=1.0, ge=0, description="Money in one run, by the prices above.")
+    run_seconds: float = Field(default=600, gt=0, description="Seconds that the model may take part in one run.")
+    run_queries: int = Field(default=60, ge=1, description="Questions that the model may ask of the search in one run.")
+    run_failures: int = Field(default=6, ge=1, description="Failed requests or useless answers in one run, after which the search goes on alone.")
+    day_calls: int = Field(default=300, ge=0, description="Requests to the model in a day (UTC), over all runs of a workspace.")
+    day_tokens: int = Field(default=2_500_000, ge=0, description="Tokens in a day.")
+    day_money: float = Field(default=10.0, ge=0, description="Money in a day.")
+
+    @property
+    def configured(self) -> bool:
+        """Whether a model takes part."""
+        return bool(self.url and self.name)
+
+
 class Settings(BaseSettings):
     """One process's configuration; immutable once loaded."""
 
@@ -55,12 +88,34 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on. Loopback unless changed.")
     port: int = Field(default=8321, ge=1, le=65535, description="Port to listen on.")
+    public_url: str = Field(
+        default="",
+        description="Where people reach Beton, such as `https://beton.example.com` or, behind a proxy, `https://example.com/beton`: its name is "
+        "answered to, its path is the prefix of all addresses, and links begin with it. Unset: the address listened on.",
+    )
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Further names by which the server may be called, comma separated. Names of loopback always may."
+    )
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Addresses or networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` are believed, comma separated."
+    )
+    session_idle_hours: float = Field(default=24, gt=0, le=24 * 90, description="Hours without use after which a session ends.")
+    session_days: float = Field(default=14, gt=0, le=365, description="Days after which a session ends in any case.")
+    requests_per_minute: int = Field(default=600, ge=10, description="Requests that one session or key may make in a minute.")
+    oidc_issuer: str = Field(default="", description="Issuer of an OpenID Connect provider by which members may sign in. Unset: passwords only.")
+    oidc_client_id: str = Field(default="", description="What the provider knows Beton by.")
+    oidc_client_secret: SecretStr | None = Field(default=None, description="The secret that goes with it. Unset: a public client, with PKCE alone.")
+    oidc_name: str = Field(default="single sign-on", max_length=40, description="What the button on the sign-in page calls the provider.")
     allow_insecure_hosts: bool = Field(default=False, description="Permit plain-http and private-network addresses for PostHog and for webhooks.")
     sweep_interval_minutes: int = Field(default=5, ge=1, le=1440, description="Minutes between two live sweeps.")
     posthog_share: float = Field(default=0.5, gt=0, le=1, description="Share of PostHog's limits that Beton may use; the rest is left to others.")
     memory_limit_mb: int = Field(default=2048, ge=128, description="Memory that one read may take, in MB; sets how many units are read at a time.")
     hash_buckets: int = Field(default=0, ge=0, le=4096, description="Hash buckets of units per backtest. 0: chosen from the size of the log.")
+    propose_every_days: int = Field(
+        default=7, ge=0, le=365, description="Days between two searches of a connection with a confirmed question; 0: never."
+    )
     bar: Bar = Field(default_factory=Bar, description="The bar (see the settings BETON_BAR_…).")
+    model: ModelSettings = Field(default_factory=ModelSettings, description="The model (see the settings BETON_MODEL_…).")
 
     @field_validator("data_dir")
     @classmethod
@@ -75,15 +130,46 @@ class Settings(BaseSettings):
             raise ValueError("must start with sqlite:/// or postgresql://")
         return value
 
-    @field_validator("old_secret_keys", mode="before")
+    @field_validator("public_url")
     @classmethod
-    def _split_keys(cls, value: Any) -> Any:
+    def _plain_url(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if value and (parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment):
+            raise ValueError("must be like https://beton.example.com or https://example.com/beton")
+        return value.rstrip("/")
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            ipaddress.ip_network(one, strict=False)
+        return value
+
+    @field_validator("old_secret_keys", "allowed_hosts", "trusted_proxies", mode="before")
+    @classmethod
+    def _split_list(cls, value: Any) -> Any:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @property
     def effective_database_url(self) -> str:
         """The database's URL, with the default filled in."""
         return self.database_url or f"sqlite:///{self.data_dir / 'beton.sqlite'}"
+
+    @property
+    def base(self) -> str:
+        """The path in front of all addresses: `/beton`, or nothing."""
+        return urlsplit(self.public_url).path
+
+    @property
+    def address(self) -> str:
+        """Where links lead: the public URL, or the address listened on."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return self.public_url or f"http://{host}:{self.port}"
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """The names, besides those of loopback, by which the server may be called."""
+        return frozenset(filter(None, (urlsplit(self.public_url).hostname or "", *self.allowed_hosts)))
 
     def key_ring(self) -> dict[str, bytes]:
         """Key id → key, the sealing one first. A key's id is computed from the key, so no two places can disagree about it."""
@@ -96,7 +182,7 @@ class Settings(BaseSettings):
 def load_settings() -> Settings:
     """Read the environment; `SettingsError` names every variable that is wrong, never its value."""
     try:
-        settings = Settings(bar=Bar())
+        settings = Settings(bar=Bar(), model=ModelSettings())
     except ValidationError as error:
         wrong = "; ".join(f"{_variable(e['loc'], error.title)}: {e['msg']}" for e in error.errors(include_input=False))
         raise SettingsError(f"Settings are not usable: {wrong}.", fix="Correct or unset these variables.") from None
@@ -106,7 +192,7 @@ def load_settings() -> Settings:
 
 
 def _variable(location: tuple[int | str, ...], model: str) -> str:
-    prefix = f"{PREFIX}BAR_" if model == Bar.__name__ else PREFIX
+    prefix = {Bar.__name__: f"{PREFIX}BAR_", ModelSettings.__name__: f"{PREFIX}MODEL_"}.get(model, PREFIX)
     return prefix + "_".join(str(part) for part in location[:1]).upper()
 
 
@@ -119,9 +205,9 @@ def unknown_variables(names: list[str]) -> list[str]:
 def describe_settings() -> list[dict[str, str]]:
     """One row per setting (variable, default, meaning), for the reference page and for `.env.example`."""
     rows: list[dict[str, str]] = []
-    for model, prefix in ((Settings, PREFIX), (Bar, f"{PREFIX}BAR_")):
+    for model, prefix in ((Settings, PREFIX), (Bar, f"{PREFIX}BAR_"), (ModelSettings, f"{PREFIX}MODEL_")):
         for name, field in model.model_fields.items():
-            if name == "bar":
+            if name in ("bar", "model"):
                 continue
             default = "" if field.default in (None, (), "") else str(field.default)
             rows.append({"variable": prefix + name.upper(), "default": default, "meaning": field.description or ""})

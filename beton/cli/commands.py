@@ -10,9 +10,11 @@ COMMANDS: dict[str, Said] = {
     "sandbox": ("beton.cli.sandbox:sandbox", "Serve a local PostHog with events of a file or of a generated world."),
     "connect": ("beton.cli.connect:connect", "Check a PostHog project and keep it under a name."),
     "taxonomy": ("beton.cli.connect:taxonomy", "Read what a project calls things: events, properties, group types."),
+    "outcomes": ("beton.cli.outcomes:outcomes", "List what may be predicted in a project, and keep a question for searches."),
     "propose": ("beton.cli.propose:propose", "Search for behaviour that precedes an outcome."),
     "backtest": ("beton.cli.backtest:backtest", "Score hypotheses on a file of events or on a connected project."),
     "hypotheses": ("beton.cli.hypotheses:hypotheses", "List hypotheses with their newest numbers, or show one."),
+    "why": ("beton.cli.why:why", "Say why a hypothesis was proposed."),
     "approve": ("beton.cli.hypotheses:approve", "Approve a hypothesis: from now on its fires are sent."),
     "reject": ("beton.cli.hypotheses:reject", "Reject a hypothesis and say why."),
     "pause": ("beton.cli.hypotheses:pause", "Stop sending a hypothesis's signals for now."),
@@ -28,6 +30,14 @@ COMMANDS: dict[str, Said] = {
 }
 
 GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
+    "facts": (
+        "What people know about their business.",
+        {
+            "add": ("beton.cli.facts:add", "Write a fact down."),
+            "list": ("beton.cli.facts:show", "List the facts."),
+            "remove": ("beton.cli.facts:remove", "Forget a fact."),
+        },
+    ),
     "routes": (
         "Where signals go.",
         {
@@ -38,11 +48,29 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "enable": ("beton.cli.routes:enable", "Send to a route again."),
         },
     ),
-    "keys": (
-        "Who may use the pages and the API.",
+    "members": (
+        "Who may sign in.",
         {
-            "new": ("beton.cli.keys:new", "Make an operator key."),
-            "list": ("beton.cli.keys:show", "List the operator keys."),
+            "add": ("beton.cli.members:add", "Invite somebody, with a role."),
+            "list": ("beton.cli.members:show", "List members and open invitations."),
+            "role": ("beton.cli.members:role", "Give a member another role."),
+            "remove": ("beton.cli.members:remove", "Put a member out."),
+            "reset": ("beton.cli.members:reset", "Make a link for a new password."),
+            "link": ("beton.cli.members:link", "Make a link that signs a member in, once."),
+        },
+    ),
+    "workspaces": (
+        "Teams that share this installation.",
+        {
+            "add": ("beton.cli.workspaces:add", "Make a workspace."),
+            "list": ("beton.cli.workspaces:show", "List the workspaces."),
+        },
+    ),
+    "keys": (
+        "What lets programs in.",
+        {
+            "new": ("beton.cli.keys:new", "Make a key for the API."),
+            "list": ("beton.cli.keys:show", "List the keys."),
             "revoke": ("beton.cli.keys:revoke", "Let a key in no more."),
         },
     ),
@@ -51,6 +79,7 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
         {
             "kernel": ("beton.cli.bench:kernel", "The engine beside databases and data frames."),
             "truth": ("beton.cli.bench:truth", "False finds, coverage, traps, drift: each with its bound."),
+            "agent": ("beton.cli.bench:agent", "What the search finds of what is planted, and beside what one would run instead."),
             "read": ("beton.cli.bench:read", "The packed reader beside paging through raw rows."),
             "all": ("beton.cli.bench:everything", "All of these."),
         },

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from beton.cli.opening import actor, choose_connection, first_operator_key, opened, tell_operator_key
+from beton.cli.opening import actor, choose_connection, opened
 from beton.cli.options import FLAG, AsJson, AsOf, instant
 from beton.cli.printing import print_json, say, table, write
 from beton.cli.progress import showing
@@ -56,16 +56,11 @@ def connect(
         if not as_json:
             tell_checks(report.checks)
         kept = keep(place, report, name=name, host=host, project_id=project, api_key=secret, share=part, actor=actor())
-        token = first_operator_key(place.store)
     told: dict[str, Any] = {"connection_id": kept.id, "name": kept.name, "host": kept.host, "project_id": kept.project_id}
     if as_json:
-        print_json(
-            told | {"timezone": kept.timezone, "share": kept.share, "checks": [check_json(one) for one in report.checks], "operator_key": token}
-        )
+        print_json(told | {"timezone": kept.timezone, "share": kept.share, "checks": [check_json(one) for one in report.checks]})
         return
     write(f"Connected {kept.name}: project {kept.project_id} at {kept.host}.")
-    if token:
-        tell_operator_key(token)
     say(f"Next: beton taxonomy {kept.name}")
 
 

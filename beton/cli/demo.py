@@ -17,8 +17,11 @@ from beton.cli.progress import showing
 if TYPE_CHECKING:
     from beton.cli.progress import Progress
     from beton.demo.story import Demo
+    from beton.settings import Settings
+    from beton.store.store import Store
     from beton.work.deciding import Resource
 
+DEMO_ADMIN = "demo@beton.invalid"
 VERDICTS = {True: "clears the bar", False: "does not", None: "cannot tell"}
 
 
@@ -56,21 +59,35 @@ def _tell(world: str, seed: int | None, directory: Path, telling: Telling, up: E
 def _stay(told: Demo, port: int, *, as_json: bool) -> None:
     """Serve on: the API over what the story has made, with its simulated clock running."""
     from beton import app
-    from beton.cli.opening import first_operator_key
 
-    token = first_operator_key(told.place.store)
+    settings = told.place.settings.model_copy(update={"port": port})
+    link, key = _let_in(told.place.store, settings)
 
     def tell(url: str) -> None:
         if as_json:
-            print_json({"url": url, "operator_key": token, "posthog": told.sandbox_url})
+            print_json({"url": url, "sign_in": link, "api_key": key, "posthog": told.sandbox_url})
             return
         write(f"\nBeton stays up at {url}")
-        write(f"  its PostHog:   {told.sandbox_url}")
-        write(f"  operator key:  {token}")
-        write(f'  try:           curl -H "Authorization: Bearer {token}" {url}/api/v1/hypotheses')
+        write(f"  sign in:      {link}   (works once)")
+        write(f"  its PostHog:  {told.sandbox_url}")
+        write(f"  API key:      {key}")
+        write(f'  try:          curl -H "Authorization: Bearer {key}" {url}/api/v1/hypotheses')
         say("Ctrl-C stops.")
 
-    app.serve(told.place.settings.model_copy(update={"port": port}), clock=told.clock, tell=tell)
+    app.serve(settings, clock=told.clock, tell=tell)
+
+
+def _let_in(store: Store, settings: Settings) -> tuple[str, str]:
+    """A link that signs the demo's admin in, and a key for everything."""
+    from beton.cli.opening import link_address
+    from beton.roles import Permission, Role
+    from beton.store import api_keys, members, sessions
+
+    with store.transaction() as tx:
+        members.add(tx, DEMO_ADMIN, Role.ADMIN, actor="demo", name="Demo")
+        _, token = sessions.make_link(tx, "sign_in", DEMO_ADMIN, actor="demo")
+        _, key = api_keys.issue(tx, "demo", list(Permission), actor="demo")
+    return link_address(settings, token), key
 
 
 class Telling:

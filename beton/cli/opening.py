@@ -8,21 +8,26 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import Parameter
 
 from beton.cli.options import now
-from beton.cli.printing import say
 from beton.errors import BadInput, SettingsError
 
 if TYPE_CHECKING:
     from beton.settings import Settings
     from beton.store.records import Connection
-    from beton.store.store import Store
     from beton.work.workplace import Workplace
 
 
+InWorkspace = Annotated[str | None, Parameter(name="--workspace", help="Name or id of a workspace; the first one unless given.")]
+
+
 @contextmanager
-def opened(settings: Settings | None = None, *, create: bool = False, clock: Callable[[], datetime] = now) -> Generator[Workplace]:
+def opened(
+    settings: Settings | None = None, *, create: bool = False, clock: Callable[[], datetime] = now, workspace: str | None = None
+) -> Generator[Workplace]:
     """The workplace of this installation. Only commands that set Beton up may `create` it; the others say how."""
     from beton.settings import load_settings, with_local_key
 
@@ -30,11 +35,12 @@ def opened(settings: Settings | None = None, *, create: bool = False, clock: Cal
     need_set_up(known, create=create)
     known = with_local_key(known)
     from beton.store.store import open_store
+    from beton.store.workspaces import named
     from beton.work.workplace import Workplace
 
     store = open_store(known, clock)
     try:
-        yield Workplace(known, store, clock)
+        yield Workplace(known, store if workspace is None else store.of(named(store, workspace).id), clock)
     finally:
         store.close()
 
@@ -58,17 +64,22 @@ def need_set_up(settings: Settings, *, create: bool = False) -> None:
         )
 
 
-def first_operator_key(store: Store) -> str | None:
-    """The token that lets the first operator in, made once per installation; `None` when there are keys already."""
-    from beton.store import operator_keys
-
-    with store.transaction() as tx:
-        return None if operator_keys.every(tx) else operator_keys.issue(tx, "first", actor=actor())[1]
+def link_address(settings: Settings, token: str) -> str:
+    """Where a single-use link leads."""
+    return f"{settings.address}/link/{token}"
 
 
-def tell_operator_key(token: str) -> None:
-    """Show a token, the only time."""
-    say(f"Operator key for pages and API, shown only now: {token}")
+def set_up_link(place: Workplace) -> str | None:
+    """The address by which the first admin gets in; `None` when there is one already. Former ones that nobody used lead nowhere any more."""
+    from beton.roles import Role
+    from beton.store import members, sessions
+
+    if members.any_admin(place.store):
+        return None
+    with place.store.transaction() as tx:
+        sessions.withdraw_links(tx, "")
+        _, token = sessions.make_link(tx, "invite", "", actor=actor(), role=Role.ADMIN)
+    return link_address(place.settings, token)
 
 
 def choose_connection(place: Workplace, name: str | None) -> Connection:

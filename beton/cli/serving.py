@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from beton.cli.opening import first_operator_key, opened, tell_operator_key
+from beton.cli.opening import opened, set_up_link
 from beton.cli.options import AsJson
 from beton.cli.printing import print_json, say, write
 
@@ -29,12 +29,12 @@ def serve(
 
     def tell(url: str) -> None:
         with opened(settings, create=True) as place:
-            token = first_operator_key(place.store)
+            link = set_up_link(place)
         if as_json:
-            print_json({"url": url, "operator_key": token})
+            print_json({"url": url, "set_up": link})
             return
-        if token:
-            tell_operator_key(token)
+        if link:
+            say(f"Nobody can sign in yet. The first admin opens this address, which works once: {link}")
         say(f"Beton answers at {url}; Ctrl-C stops.")
 
     app.serve(settings, tell=tell)

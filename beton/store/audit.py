@@ -1,5 +1,13 @@
-"""Who did what to what. Entries are written in the transaction of the deed, and the database refuses to change them."""
+"""Who did what to what. Entries are written in the transaction of the deed, and the database refuses to change them.
 
+Each entry holds the SHA-256 over the entry before it and its own content, so that whoever changes or removes one behind the back of Beton has to
+write all later ones anew; `check` finds it. The newest chain value, kept elsewhere, shows that none was cut off at the end.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
@@ -9,6 +17,21 @@ from beton.errors import mask
 from beton.store.records import AuditEntry
 from beton.store.store import Transaction
 from beton.store.tables import AuditEntryRow
+
+ORIGIN = "0" * 64
+"""The chain before the first entry."""
+
+_LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('beton audit ' || :workspace, 0))"
+_WAITING = "beton_audit"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What became of checking a chain: how many entries hold together, the newest chain value, and the first entry that does not fit, if any."""
+
+    entries: int
+    head: str
+    broken_at: int | None
 
 
 def write(
@@ -21,8 +44,14 @@ def write(
     before: dict[str, Any] | None = None,
     after: dict[str, Any] | None = None,
 ) -> None:
-    """Add an entry. `before` and `after` are JSON values without units' ids; whatever looks like a key in them is masked."""
-    tx.session.add(
+    """Add an entry. `before` and `after` are JSON values without units' ids; whatever looks like a key in them is masked.
+
+    Entries are put into the chain at the end of the transaction: others wait for that moment, and it is to be short.
+    """
+    waiting: list[AuditEntryRow] = tx.session.info.setdefault(_WAITING, [])
+    if not waiting:
+        tx.at_end.append(lambda: _chain(tx))
+    waiting.append(
         AuditEntryRow(
             workspace_id=tx.workspace_id,
             at=tx.now,
@@ -32,17 +61,66 @@ def write(
             object_id=object_id,
             before=_masked(before),
             after=_masked(after),
+            number=0,
+            chain="",
         )
     )
 
 
-def entries(tx: Transaction, *, object_id: str | None = None, limit: int = 100) -> list[AuditEntry]:
-    """The newest entries first, of one object or of all."""
-    query = sa.select(AuditEntryRow).where(col(AuditEntryRow.workspace_id) == tx.workspace_id)
+def entries(tx: Transaction, *, object_id: str | None = None, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
+    """The newest entries first, of one object or of all; `before` is the number of an entry, behind which the listing goes on."""
+    _chain(tx)
+    query = sa.select(AuditEntryRow)
     if object_id is not None:
         query = query.where(col(AuditEntryRow.object_id) == object_id)
-    rows = tx.session.execute(query.order_by(col(AuditEntryRow.id).desc()).limit(limit)).scalars()
+    if before is not None:
+        query = query.where(col(AuditEntryRow.number) < before)
+    rows = tx.session.execute(query.order_by(col(AuditEntryRow.number).desc()).limit(limit)).scalars()
     return [AuditEntry(**row.model_dump(exclude={"workspace_id"})) for row in rows]
+
+
+def check(tx: Transaction) -> Checked:
+    """Follow the workspace's chain from its origin."""
+    number, head = 0, ORIGIN
+    for row in _in_order(tx):
+        if row.number != number + 1 or row.chain != _link(head, row):
+            return Checked(number, head, number + 1)
+        number, head = row.number, row.chain
+    return Checked(number, head, None)
+
+
+def _in_order(tx: Transaction, at_once: int = 1000) -> Iterator[AuditEntryRow]:
+    after = -1
+    while True:
+        query = sa.select(AuditEntryRow).where(col(AuditEntryRow.number) > after).order_by(col(AuditEntryRow.number)).limit(at_once)
+        rows = tx.session.execute(query).scalars().all()
+        yield from rows
+        if len(rows) < at_once:
+            return
+        after = rows[-1].number
+        tx.session.expunge_all()
+
+
+def _chain(tx: Transaction) -> None:
+    """Give the waiting entries their places."""
+    waiting: list[AuditEntryRow] = tx.session.info.get(_WAITING, [])
+    if not waiting:
+        return
+    if tx.session.get_bind().dialect.name == "postgresql":
+        tx.session.execute(sa.text(_LOCK), {"workspace": tx.workspace_id})
+    newest = sa.select(col(AuditEntryRow.number), col(AuditEntryRow.chain)).order_by(col(AuditEntryRow.number).desc()).limit(1)
+    last, head = next(iter(tx.session.execute(newest)), (0, ORIGIN))
+    for number, row in enumerate(waiting, last + 1):
+        row.number = number
+        row.chain = head = _link(head, row)
+        tx.session.add(row)
+    waiting.clear()
+    tx.session.flush()
+
+
+def _link(head: str, row: AuditEntryRow) -> str:
+    told = row.model_dump(exclude={"id", "chain", "at"}) | {"at": row.at.isoformat()}
+    return hashlib.sha256(head.encode() + json.dumps(told, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()).hexdigest()
 
 
 def _masked(value: Any) -> Any:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import Any
 
 import sqlalchemy as sa
@@ -12,7 +12,13 @@ from beton.errors import NotFound
 from beton.store.columns import new_id
 from beton.store.records import Backtest, NewBacktest
 from beton.store.store import Transaction
-from beton.store.tables import BacktestRow
+from beton.store.tables import BacktestRow, HypothesisRow
+
+IMAGINED = 20
+"""Fires at the base rate that are added before results are ranked: the best of many is otherwise the luckiest (as in `shrunken_lift`)."""
+
+CLEARS_FIRST = 1e6
+"""More than any lift."""
 
 
 def record(tx: Transaction, results: Collection[NewBacktest]) -> list[Backtest]:
@@ -23,8 +29,22 @@ def record(tx: Transaction, results: Collection[NewBacktest]) -> list[Backtest]:
     query = sa.select(BacktestRow).where(
         col(BacktestRow.workspace_id) == tx.workspace_id, col(BacktestRow.run_id).in_({run_id for run_id, _, _ in wanted})
     )
-    kept = [row for row in tx.session.execute(query).scalars() if (row.run_id, row.hypothesis_id, row.hypothesis_version) in wanted]
-    return [_value(row) for row in kept]
+    kept = [_value(row) for row in tx.session.execute(query).scalars() if (row.run_id, row.hypothesis_id, row.hypothesis_version) in wanted]
+    for one in kept:
+        _stand(tx, one.hypothesis_id, one.clears, one, col(HypothesisRow.version) == one.hypothesis_version)
+    return kept
+
+
+def rerank(tx: Transaction, judged: Iterable[tuple[Backtest, bool | None]]) -> None:
+    """Newest results under another bar: the queue and its counts follow it."""
+    for one, clears in judged:
+        _stand(tx, one.hypothesis_id, clears, one, col(HypothesisRow.newest_backtest_id) == one.id)
+
+
+def some(tx: Transaction, backtest_ids: Collection[str]) -> dict[str, Backtest]:
+    """Id → result; unknown ids are missing."""
+    query = sa.select(BacktestRow).where(col(BacktestRow.id).in_(backtest_ids), col(BacktestRow.workspace_id) == tx.workspace_id)
+    return {row.id: _value(row) for row in tx.session.execute(query).scalars()}
 
 
 def get(tx: Transaction, backtest_id: str) -> Backtest:
@@ -62,6 +82,22 @@ def digest_of(result: dict[str, Any]) -> str:
     """SHA-256 over the canonical JSON of a result: sorted keys, no spaces, no NaN."""
     text = json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def rank_of(clears: bool | None, result: dict[str, Any]) -> float:
+    """Where a result stands in the queue: what clears the bar before what does not, then by shrunken lift."""
+    lift = result.get("shrunken_lift")
+    if lift is None and (base := result.get("baseline")):
+        counts = result["counts"]
+        lift = (counts["true_positives"] + IMAGINED * base) / ((counts["sample_size"] + IMAGINED) * base)
+    return (CLEARS_FIRST if clears else 0.0) + min(lift or 0.0, CLEARS_FIRST / 2)
+
+
+def _stand(tx: Transaction, hypothesis_id: str, clears: bool | None, one: Backtest, still: sa.ColumnElement[bool]) -> None:
+    """Its hypothesis shows this result from now on, unless it says something else by now."""
+    verdict = {True: "clears", False: "does_not_clear", None: "cannot_tell"}[clears]
+    values = {"newest_backtest_id": one.id, "verdict": verdict, "rank": rank_of(clears, one.result)}
+    tx.count(sa.update(HypothesisRow).where(col(HypothesisRow.id) == hypothesis_id, still).values(**values))
 
 
 def _values(tx: Transaction, result: NewBacktest) -> dict[str, Any]:

@@ -54,6 +54,10 @@ class Row(SQLModel):
     metadata = sa.MetaData(naming_convention=NAMES)
 
 
+class Owned:
+    """Marks the tables whose rows belong to a workspace: a transaction sees of them only those of its own (see `store`)."""
+
+
 def new_id(prefix: str) -> str:
     """`prefix_` and 96 random bits in base32: unguessable, safe in addresses, and recognisable in a log."""
     return f"{prefix}_{base64.b32encode(secrets.token_bytes(12)).decode().rstrip('=').lower()}"

@@ -13,6 +13,7 @@ from beton.store.columns import new_id
 from beton.store.records import Connection, ConnectionStatus
 from beton.store.store import Transaction
 from beton.store.tables import (
+    BacktestFireRow,
     BacktestRow,
     ConnectionRow,
     DeliveryAttemptRow,
@@ -148,6 +149,7 @@ def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
         (LiveFiredRow, col(LiveFiredRow.hypothesis_id).in_(hypotheses)),
         (HypothesisVersionRow, col(HypothesisVersionRow.hypothesis_id).in_(hypotheses)),
         (BacktestRow, col(BacktestRow.hypothesis_id).in_(hypotheses)),
+        (BacktestFireRow, col(BacktestFireRow.hypothesis_id).in_(hypotheses)),
         (ReadBucketRow, col(ReadBucketRow.run_id).in_(runs)),
         *((row_type, row_type.connection_id == connection_id) for row_type in _OWNED),
         (ConnectionRow, col(ConnectionRow.id) == connection_id),

@@ -5,8 +5,9 @@ overruling the first. The check and the write are one UPDATE, so it holds betwee
 """
 
 from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -18,9 +19,9 @@ from beton.store.columns import new_id
 from beton.store.deliveries import give_up, hold, release
 from beton.store.live import recall_fired
 from beton.store.paging import page
-from beton.store.records import Hypothesis, HypothesisVersion, NewHypothesis, Page
+from beton.store.records import Hypothesis, HypothesisVersion, NewHypothesis, Page, Source, VerdictWord
 from beton.store.store import Transaction
-from beton.store.tables import HypothesisRow, HypothesisVersionRow
+from beton.store.tables import VERDICTS, HypothesisRow, HypothesisVersionRow
 
 _TABLE = "hypothesis"
 
@@ -33,6 +34,7 @@ def add(tx: Transaction, new: NewHypothesis, *, actor: str) -> tuple[Hypothesis,
         "version": 1,
         "row_version": 1,
         "fired_count": 0,
+        "rank": 0.0,
         "created_at": tx.now,
         "updated_at": tx.now,
     }
@@ -65,6 +67,41 @@ def listing(
     """Hypotheses, newest first."""
     query = _wanted(tx, connection_id, statuses)
     return page(tx, query, HypothesisRow, HypothesisRow.created_at, _value, limit=limit, after=after)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which hypotheses to list; everything that is left empty asks for nothing. `search` is looked for in names and sentences."""
+
+    connection_id: str | None = None
+    statuses: Collection[Status] = ()
+    verdict: VerdictWord | Literal["untested"] | None = None
+    source: Source | None = None
+    search: str = ""
+
+
+def ranked(tx: Transaction, wanted: Wanted, *, limit: int = 50, after: str | None = None) -> Page[Hypothesis]:
+    """What clears the bar first, then by shrunken lift: the order in which people look at proposals."""
+    return page(tx, _narrowed(tx, wanted), HypothesisRow, HypothesisRow.rank, _value, limit=limit, after=after)
+
+
+def newest(tx: Transaction, wanted: Wanted, *, limit: int = 50, after: str | None = None) -> Page[Hypothesis]:
+    """The newest first."""
+    return page(tx, _narrowed(tx, wanted), HypothesisRow, HypothesisRow.created_at, _value, limit=limit, after=after)
+
+
+def count_by_verdict(tx: Transaction, wanted: Wanted) -> dict[str, int]:
+    """How many of those that are wanted have each verdict, whichever is asked for; those without a result are `untested`."""
+    inner = _narrowed(tx, replace(wanted, verdict=None)).subquery()
+    rows = tx.session.execute(sa.select(inner.c.verdict, sa.func.count()).group_by(inner.c.verdict)).all()
+    return dict.fromkeys((*VERDICTS, "untested"), 0) | {verdict or "untested": int(number) for verdict, number in rows}
+
+
+def some(tx: Transaction, hypothesis_ids: Collection[str]) -> list[Hypothesis]:
+    """Those with these ids, in their order; unknown ones are missing."""
+    query = _wanted(tx, None, ()).where(col(HypothesisRow.id).in_(hypothesis_ids))
+    found = {row.id: _value(row) for row in tx.session.execute(query).scalars()}
+    return [found[one] for one in dict.fromkeys(hypothesis_ids) if one in found]
 
 
 def every(tx: Transaction, *, connection_id: str | None = None, statuses: Collection[Status] = ()) -> list[Hypothesis]:
@@ -139,7 +176,8 @@ def revise(
     before = {"status": row.status, "version": row.version, "fingerprint": row.fingerprint, "sentence": row.sentence}
     changes = {"definition": definition, "fingerprint": fingerprint, "sentence": sentence, "version": row.version + 1, "selected": True}
     nothing_decided = {"override_reason": None, "rejected_reason": None, "snoozed_until": None, "live_from": None, "live_since": None}
-    _update(tx, row, expected_row_version, {"status": str(status), **changes, **nothing_decided})
+    untested = {"newest_backtest_id": None, "verdict": None, "rank": 0.0}
+    _update(tx, row, expected_row_version, {"status": str(status), **changes, **nothing_decided, **untested})
     _write_version(tx, row)
     give_up(tx, hypothesis_id, "The hypothesis was revised before this was sent.")
     after = {"status": row.status, "version": row.version, "fingerprint": row.fingerprint, "sentence": row.sentence}
@@ -153,6 +191,22 @@ def version(tx: Transaction, hypothesis_id: str, number: int) -> HypothesisVersi
     if row is None or row.workspace_id != tx.workspace_id:
         raise NotFound(f"There is no version {number} of the hypothesis {hypothesis_id}.")
     return HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"}))
+
+
+def versions(tx: Transaction, hypothesis_id: str) -> list[HypothesisVersion]:
+    """All that it has said, the newest first."""
+    query = sa.select(HypothesisVersionRow).where(
+        col(HypothesisVersionRow.hypothesis_id) == hypothesis_id, col(HypothesisVersionRow.workspace_id) == tx.workspace_id
+    )
+    rows = tx.session.execute(query.order_by(col(HypothesisVersionRow.version).desc())).scalars()
+    return [HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"})) for row in rows]
+
+
+def with_fingerprint(tx: Transaction, connection_id: str, fingerprint: str) -> Hypothesis | None:
+    """The one that means this, if it is known."""
+    query = _wanted(tx, connection_id, ()).where(col(HypothesisRow.fingerprint) == fingerprint)
+    row = tx.session.execute(query).scalars().first()
+    return None if row is None else _value(row)
 
 
 def wake_due(tx: Transaction, *, actor: str = "beton") -> list[Hypothesis]:
@@ -214,6 +268,18 @@ def _wanted(tx: Transaction, connection_id: str | None, statuses: Collection[Sta
     if connection_id is not None:
         query = query.where(col(HypothesisRow.connection_id) == connection_id)
     return query.where(col(HypothesisRow.status).in_([str(status) for status in statuses])) if statuses else query
+
+
+def _narrowed(tx: Transaction, wanted: Wanted) -> Any:
+    query = _wanted(tx, wanted.connection_id, wanted.statuses)
+    if wanted.verdict is not None:
+        query = query.where(col(HypothesisRow.verdict).is_(None) if wanted.verdict == "untested" else col(HypothesisRow.verdict) == wanted.verdict)
+    if wanted.source is not None:
+        query = query.where(col(HypothesisRow.source) == wanted.source)
+    if wanted.search:
+        here = (col(column).icontains(wanted.search, autoescape=True) for column in (HypothesisRow.sentence, HypothesisRow.name))
+        query = query.where(sa.or_(*here))
+    return query
 
 
 def _row(tx: Transaction, hypothesis_id: str) -> HypothesisRow:

@@ -7,12 +7,15 @@ from typing import Any, Generic, Literal, NamedTuple, TypeVar
 from pydantic import AwareDatetime, Field
 
 from beton.lifecycle import Status
-from beton.signals import Value
+from beton.roles import Permission, Role
+from beton.signals import UnitKind, Value
 
 Source = Literal["agent", "person", "search"]
+VerdictWord = Literal["clears", "does_not_clear", "cannot_tell"]
 ConnectionStatus = Literal["unchecked", "working", "failing"]
 RunKind = Literal["taxonomy", "propose", "backtest", "sweep"]
 RouteKind = Literal["webhook"]
+LinkPurpose = Literal["invite", "reset", "sign_in"]
 T = TypeVar("T")
 
 
@@ -56,13 +59,48 @@ class Connection(Value):
     updated_at: datetime
 
 
-class OperatorKey(Value):
-    """A token that lets a person or a program in. Only its hash is kept."""
+class Workspace(Value):
+    """One team with its connections, hypotheses and members. `settings` hold what it has chosen differently from the installation."""
+
+    id: str
+    name: str
+    settings: dict[str, Any]
+    created_at: datetime
+
+
+class Member(Value):
+    """A person in a workspace."""
+
+    id: str
+    account_id: str
+    email: str
+    name: str
+    role: Role
+    created_at: datetime
+    signed_in_at: datetime | None
+
+
+class AccessLink(Value):
+    """A single-use address: an invitation, a reset of a password, or a sign-in. Its token is shown once."""
+
+    purpose: LinkPurpose
+    email: str
+    role: Role | None
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None
+
+
+class ApiKey(Value):
+    """A key that lets a program in, for a part of what its maker may do. Only its hash is kept."""
 
     id: str
     name: str
     prefix: str
+    scopes: tuple[Permission, ...]
+    created_by: str
     created_at: datetime
+    last_used_at: datetime | None
     revoked_at: datetime | None
 
 
@@ -117,6 +155,12 @@ class Hypothesis(Value):
     """S0, frozen at approval: fires before it are not sent."""
     live_since: datetime | None
     fired_count: int
+    newest_backtest_id: str | None
+    """The newest result of the present version."""
+    verdict: VerdictWord | None
+    """The bar's verdict on it; `None` while untested."""
+    rank: float
+    """Where it stands in the queue, the highest first: what clears the bar, then by shrunken lift."""
     created_at: datetime
     updated_at: datetime
 
@@ -153,6 +197,15 @@ class Backtest(NewBacktest):
     id: str
     digest: str
     created_at: datetime
+
+
+class BacktestFire(Value):
+    """A unit's first fire in a backtest. `outcome_at` is `None` where the outcome had not come by the end of the window."""
+
+    unit_kind: UnitKind
+    unit_id: str = Field(min_length=1)
+    fired_at: AwareDatetime
+    outcome_at: AwareDatetime | None
 
 
 class Run(Value):
@@ -220,6 +273,10 @@ class AuditEntry(Value):
     object_id: str
     before: dict[str, Any] | None
     after: dict[str, Any] | None
+    number: int
+    """Counts the workspace's entries from 1, without gaps."""
+    chain: str
+    """SHA-256 over the chain before it and this entry."""
 
 
 class LiveMatch(NamedTuple):

@@ -5,6 +5,10 @@
 
 Everything inside the block is committed together or not at all. The functions live in modules named for what they keep (`connections`,
 `hypotheses`, `runs`, …) and take the transaction first; they never commit.
+
+Every transaction belongs to one workspace and sees only its rows: the criterion is added here to every statement about the tables that are
+marked `Owned`, so no query can forget it. What goes around the mapper (`session.connection()`, for speed) has to name the workspace itself. On
+PostgreSQL the policies of row-level security ask for the same once more, for roles that do not own the tables.
 """
 
 import base64
@@ -19,11 +23,13 @@ from itertools import islice
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
+from beton.errors import NotFound
 from beton.settings import Settings
-from beton.store.columns import Row
+from beton.store.columns import Owned, Row
 from beton.store.engines import open_engine, reached, reading, writing
 from beton.store.migrate import migrate, require_current
 from beton.store.sealing import Place, Sealer
@@ -33,7 +39,7 @@ BATCH = 2000
 """Rows handed to the driver at once; above it nothing is gained."""
 
 DEFAULT_WORKSPACE = "wsp_default"
-"""The one workspace of an installation, until accounts bring more."""
+"""The workspace that an installation begins with."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +51,8 @@ class Transaction:
     now: datetime
     sealer: Sealer = field(repr=False)
     unit_hash_key: bytes = field(repr=False)
+    at_end: list[Callable[[], None]] = field(default_factory=list, repr=False)
+    """What is still to be done in this transaction, right before it commits."""
 
     def place(self, table: str, row: str, column: str) -> Place:
         """Where a secret of this workspace lives."""
@@ -83,7 +91,7 @@ class Transaction:
 
 
 class Store:
-    """A database, the keys that open its secrets, and a clock."""
+    """A database, the keys that open its secrets, and a clock, seen from one workspace."""
 
     def __init__(self, engine: sa.Engine, sealer: Sealer, clock: Callable[[], datetime], workspace_id: str = DEFAULT_WORKSPACE) -> None:
         self.engine = engine
@@ -91,12 +99,25 @@ class Store:
         self.clock = clock
         self.workspace_id = workspace_id
         self._unit_hash_key: bytes | None = None
+        self._views: dict[str, Store] = {workspace_id: self}
+
+    def of(self, workspace_id: str) -> "Store":
+        """The same database seen from another workspace."""
+        view = self._views.get(workspace_id)
+        if view is None:
+            view = Store(self.engine, self.sealer, self.clock, workspace_id)
+            view._views = self._views
+            self._views[workspace_id] = view
+        return view
 
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
         """A transaction that may write. Commits at the end of the block, rolls back on any error."""
         with self._begin(writing(self.engine)) as session:
-            yield self.within(session)
+            tx = self.within(session)
+            yield tx
+            for work in tx.at_end:
+                work()
 
     @contextmanager
     def reading(self) -> Generator[Transaction]:
@@ -105,10 +126,24 @@ class Store:
         with self._begin(reading(self.engine)) as session:
             yield self.within(session)
 
+    @contextmanager
+    def everywhere(self, **shown: str) -> Generator[Session]:
+        """A session that is in no workspace, for those few questions that come before one is known: whose secret is this, whose account.
+
+        `shown` is what the caller has: `secret`, a digest, or `account`, an id. On PostgreSQL only rows that carry it are seen.
+        """
+        with self._begin(reading(self.engine)) as session:
+            for name, value in shown.items():
+                _tell_policies(session, name, value)
+            yield session
+
     def within(self, session: Session) -> Transaction:
         """This store's view of a session that somebody else began and will commit (the job engine's transactional steps)."""
         now = self.clock().astimezone(UTC)
-        return Transaction(session, self.workspace_id, now, self.sealer, self._hash_key(session))
+        _tell_policies(session, "workspace", self.workspace_id)
+        key = self._hash_key(session)
+        event.listen(session, "do_orm_execute", _only_of(self.workspace_id))
+        return Transaction(session, self.workspace_id, now, self.sealer, key)
 
     def close(self) -> None:
         """Give back all connections."""
@@ -120,7 +155,7 @@ class Store:
             yield session
 
     def _hash_key(self, session: Session | None = None) -> bytes:
-        """The workspace's key for unit hashes; the workspace itself is made on first use."""
+        """The workspace's key for unit hashes; the first workspace itself is made on first use."""
         if self._unit_hash_key is None:
             if session is None:
                 with self._begin(writing(self.engine)) as session:
@@ -129,18 +164,45 @@ class Store:
         return self._unit_hash_key
 
     def _load_hash_key(self, session: Session) -> bytes:
-        place = Place(self.workspace_id, "workspace", self.workspace_id, "unit_hash_key_sealed")
         row = session.get(WorkspaceRow, self.workspace_id)
         if row is None:
-            fresh = WorkspaceRow(
-                id=self.workspace_id,
-                name="Default",
-                unit_hash_key_sealed=self.sealer.seal(secrets.token_hex(32), place),
-                created_at=self.clock().astimezone(UTC),
-            )
+            if self.workspace_id != DEFAULT_WORKSPACE:
+                raise NotFound(f"There is no workspace {self.workspace_id}.")
+            fresh = new_workspace(self.sealer, self.workspace_id, "Default", self.clock().astimezone(UTC))
             Transaction(session, self.workspace_id, fresh.created_at, self.sealer, b"").insert_new(WorkspaceRow, [fresh.model_dump()])
             row = session.get_one(WorkspaceRow, self.workspace_id)
-        return bytes.fromhex(self.sealer.open(row.unit_hash_key_sealed, place))
+        return bytes.fromhex(self.sealer.open(row.unit_hash_key_sealed, _place_of_hash_key(self.workspace_id)))
+
+
+def new_workspace(sealer: Sealer, workspace_id: str, name: str, now: datetime) -> WorkspaceRow:
+    """The row of a workspace, with a fresh key for unit hashes."""
+    sealed = sealer.seal(secrets.token_hex(32), _place_of_hash_key(workspace_id))
+    return WorkspaceRow(id=workspace_id, name=name, unit_hash_key_sealed=sealed, settings={}, created_at=now)
+
+
+def _place_of_hash_key(workspace_id: str) -> Place:
+    return Place(workspace_id, "workspace", workspace_id, "unit_hash_key_sealed")
+
+
+_OWNER = sa.column("workspace_id", sa.String())
+"""Stands for the column of all owned tables; the library asks the marker class for it, which has none."""
+
+
+def _only_of(workspace_id: str) -> Callable[[ORMExecuteState], None]:
+    """Adds the workspace to every statement of a session that asks for, changes or removes what belongs to one."""
+
+    def narrow(asked: ORMExecuteState) -> None:
+        if asked.is_select or asked.is_update or asked.is_delete:
+            mine = with_loader_criteria(Owned, lambda table: getattr(table, "workspace_id", _OWNER) == workspace_id, include_aliases=True)
+            asked.statement = asked.statement.options(mine)
+
+    return narrow
+
+
+def _tell_policies(session: Session, name: str, value: str) -> None:
+    """Who is asking, for the policies of row-level security, until the end of the transaction."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(sa.text("SELECT set_config(:name, :value, true)"), {"name": f"beton.{name}", "value": value})
 
 
 def open_store(settings: Settings, clock: Callable[[], datetime], *, upgrade: bool = True) -> Store:

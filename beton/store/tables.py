@@ -11,10 +11,12 @@ import sqlalchemy as sa
 from sqlmodel import Field
 
 from beton.lifecycle import Status
+from beton.roles import Role
 from beton.signals import DeliveryStatus
-from beton.store.columns import Row, belongs_to, document, maybe_document, maybe_moment, microsecond_moment, moment, one_of
+from beton.store.columns import Owned, Row, belongs_to, document, maybe_document, maybe_moment, microsecond_moment, moment, one_of
 
 UNIT_KINDS = ("person", "account")
+VERDICTS = ("clears", "does_not_clear", "cannot_tell")
 COMPACT = {"sqlite_with_rowid": False}
 """Tables that are nothing but their key: without row ids SQLite stores each row once instead of twice."""
 
@@ -24,10 +26,11 @@ class WorkspaceRow(Row, table=True):
     id: str = Field(primary_key=True)
     name: str
     unit_hash_key_sealed: str
+    settings: dict[str, Any] = document()
     created_at: datetime = moment()
 
 
-class ConnectionRow(Row, table=True):
+class ConnectionRow(Owned, Row, table=True):
     __tablename__ = "connection"
     __table_args__ = (
         sa.UniqueConstraint("workspace_id", "name"),
@@ -50,18 +53,73 @@ class ConnectionRow(Row, table=True):
     updated_at: datetime = moment()
 
 
-class OperatorKeyRow(Row, table=True):
-    __tablename__ = "operator_key"
+class AccountRow(Row, table=True):
+    """A person. What they may do stands with their membership; an account alone opens nothing."""
+
+    __tablename__ = "account"
+    __table_args__ = (sa.UniqueConstraint("issuer", "subject"),)
+    id: str = Field(primary_key=True)
+    email: str = Field(unique=True)
+    name: str
+    password_hash: str | None = None
+    issuer: str | None = None
+    subject: str | None = None
+    created_at: datetime = moment()
+
+
+class MemberRow(Owned, Row, table=True):
+    __tablename__ = "member"
+    __table_args__ = (sa.UniqueConstraint("workspace_id", "account_id"), one_of("role", *Role))
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    account_id: str = belongs_to("account")
+    role: str
+    created_at: datetime = moment()
+    signed_in_at: datetime | None = maybe_moment()
+
+
+class AccessLinkRow(Owned, Row, table=True):
+    """Invitations, resets and one-time sign-ins: of the token in the address, the hash."""
+
+    __tablename__ = "access_link"
+    __table_args__ = (one_of("purpose", "invite", "reset", "sign_in"),)
+    digest: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace")
+    purpose: str
+    email: str
+    role: str | None = None
+    created_at: datetime = moment()
+    expires_at: datetime = moment()
+    used_at: datetime | None = maybe_moment()
+
+
+class SessionRow(Owned, Row, table=True):
+    """Of the token in the cookie, the hash."""
+
+    __tablename__ = "session"
+    digest: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    member_id: str = belongs_to("member")
+    created_at: datetime = moment()
+    seen_at: datetime = moment()
+    expires_at: datetime = moment()
+
+
+class ApiKeyRow(Owned, Row, table=True):
+    __tablename__ = "api_key"
     id: str = Field(primary_key=True)
     workspace_id: str = belongs_to("workspace")
     name: str
     prefix: str
     digest: str = Field(unique=True)
+    scopes: list[str] = document()
+    created_by: str
     created_at: datetime = moment()
+    last_used_at: datetime | None = maybe_moment()
     revoked_at: datetime | None = maybe_moment()
 
 
-class TaxonomySnapshotRow(Row, table=True):
+class TaxonomySnapshotRow(Owned, Row, table=True):
     __tablename__ = "taxonomy_snapshot"
     __table_args__ = (sa.Index(None, "connection_id", "taken_at"),)
     id: str = Field(primary_key=True)
@@ -74,15 +132,16 @@ class TaxonomySnapshotRow(Row, table=True):
     samples_expire_at: datetime | None = maybe_moment()
 
 
-class HypothesisRow(Row, table=True):
+class HypothesisRow(Owned, Row, table=True):
     __tablename__ = "hypothesis"
     __table_args__ = (
         sa.UniqueConstraint("workspace_id", "connection_id", "fingerprint"),
-        sa.Index(None, "workspace_id", "status"),
+        sa.Index(None, "workspace_id", "status", "rank", "id"),
         sa.Index(None, "workspace_id", "created_at", "id"),
         sa.Index(None, "workspace_id", "connection_id", "created_at", "id"),
         one_of("status", *Status),
         one_of("source", "agent", "person", "search"),
+        one_of("verdict", *VERDICTS),
     )
     id: str = Field(primary_key=True)
     workspace_id: str = belongs_to("workspace", index=False)
@@ -105,11 +164,14 @@ class HypothesisRow(Row, table=True):
     live_from: datetime | None = maybe_moment()
     live_since: datetime | None = maybe_moment()
     fired_count: int = 0
+    newest_backtest_id: str | None = None
+    verdict: str | None = None
+    rank: float = 0.0
     created_at: datetime = moment()
     updated_at: datetime = moment()
 
 
-class HypothesisVersionRow(Row, table=True):
+class HypothesisVersionRow(Owned, Row, table=True):
     """What each version said, and the result on which a person approved it: signals refer to this long after a revision."""
 
     __tablename__ = "hypothesis_version"
@@ -123,7 +185,7 @@ class HypothesisVersionRow(Row, table=True):
     created_at: datetime = moment()
 
 
-class RunRow(Row, table=True):
+class RunRow(Owned, Row, table=True):
     __tablename__ = "run"
     __table_args__ = (
         sa.Index(None, "workspace_id", "created_at", "id"),
@@ -145,7 +207,7 @@ class RunRow(Row, table=True):
     finished_at: datetime | None = maybe_moment()
 
 
-class ReadBucketRow(Row, table=True):
+class ReadBucketRow(Owned, Row, table=True):
     __tablename__ = "read_bucket"
     run_id: str = belongs_to("run", key=True)
     bucket: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
@@ -154,7 +216,7 @@ class ReadBucketRow(Row, table=True):
     finished_at: datetime = moment()
 
 
-class BacktestRow(Row, table=True):
+class BacktestRow(Owned, Row, table=True):
     __tablename__ = "backtest"
     __table_args__ = (sa.Index(None, "hypothesis_id", "created_at"), sa.UniqueConstraint("run_id", "hypothesis_id", "hypothesis_version"))
     id: str = Field(primary_key=True)
@@ -171,7 +233,27 @@ class BacktestRow(Row, table=True):
     created_at: datetime = moment()
 
 
-class SignalRow(Row, table=True):
+class BacktestFireRow(Owned, Row, table=True):
+    """Who fired last in the newest backtest of a hypothesis: what an approval would have meant."""
+
+    __tablename__ = "backtest_fire"
+    __table_args__ = (
+        sa.UniqueConstraint("hypothesis_id", "run_id", "unit_key"),
+        sa.Index(None, "unit_key"),
+        one_of("unit_kind", *UNIT_KINDS),
+    )
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    run_id: str = belongs_to("run", index=False)
+    hypothesis_id: str = belongs_to("hypothesis", index=False)
+    unit_kind: str
+    unit_sealed: str
+    unit_key: str
+    fired_at: datetime = moment()
+    outcome_at: datetime | None = maybe_moment()
+
+
+class SignalRow(Owned, Row, table=True):
     __tablename__ = "signal"
     __table_args__ = (
         sa.UniqueConstraint("hypothesis_id", "hypothesis_version", "unit_key", "occurrence"),
@@ -197,7 +279,7 @@ class SignalRow(Row, table=True):
     receipts: list[dict[str, Any]] = document()
 
 
-class ErasedUnitRow(Row, table=True):
+class ErasedUnitRow(Owned, Row, table=True):
     """Keyed hashes of erased units: the least that must be kept so that a sweep does not write them down again."""
 
     __tablename__ = "erased_unit"
@@ -207,7 +289,7 @@ class ErasedUnitRow(Row, table=True):
     erased_at: datetime = moment()
 
 
-class LiveMatchRow(Row, table=True):
+class LiveMatchRow(Owned, Row, table=True):
     """In the order of the key: sweeps forget from an instant on, append there, and read a scope whole."""
 
     __tablename__ = "live_match"
@@ -222,7 +304,7 @@ class LiveMatchRow(Row, table=True):
     value: Any = maybe_document()
 
 
-class LiveFiredRow(Row, table=True):
+class LiveFiredRow(Owned, Row, table=True):
     __tablename__ = "live_fired"
     __table_args__ = (COMPACT,)
     hypothesis_id: str = belongs_to("hypothesis", key=True)
@@ -233,7 +315,7 @@ class LiveFiredRow(Row, table=True):
     at: int = microsecond_moment()
 
 
-class LiveCursorRow(Row, table=True):
+class LiveCursorRow(Owned, Row, table=True):
     __tablename__ = "live_cursor"
     connection_id: str = belongs_to("connection", key=True)
     scope: str = Field(primary_key=True)
@@ -242,7 +324,7 @@ class LiveCursorRow(Row, table=True):
     updated_at: datetime = moment()
 
 
-class RouteRow(Row, table=True):
+class RouteRow(Owned, Row, table=True):
     __tablename__ = "route"
     __table_args__ = (sa.UniqueConstraint("workspace_id", "name"), one_of("kind", "webhook"))
     id: str = Field(primary_key=True)
@@ -257,7 +339,7 @@ class RouteRow(Row, table=True):
     updated_at: datetime = moment()
 
 
-class DeliveryRow(Row, table=True):
+class DeliveryRow(Owned, Row, table=True):
     __tablename__ = "delivery"
     __table_args__ = (
         sa.UniqueConstraint("signal_id", "route_id"),
@@ -281,7 +363,7 @@ class DeliveryRow(Row, table=True):
     delivered_at: datetime | None = maybe_moment()
 
 
-class DeliveryAttemptRow(Row, table=True):
+class DeliveryAttemptRow(Owned, Row, table=True):
     __tablename__ = "delivery_attempt"
     id: int | None = Field(default=None, primary_key=True)
     workspace_id: str = belongs_to("workspace", index=False)
@@ -294,11 +376,12 @@ class DeliveryAttemptRow(Row, table=True):
     error: str | None = None
 
 
-class AuditEntryRow(Row, table=True):
-    """Append only: triggers of the first migration refuse updates and deletions."""
+class AuditEntryRow(Owned, Row, table=True):
+    """Append only: triggers of the first migration refuse updates and deletions. `number` counts the workspace's entries from 1, and `chain` is
+    the SHA-256 over the chain before it and the entry: see `audit`."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (sa.Index(None, "object_type", "object_id"),)
+    __table_args__ = (sa.Index(None, "object_type", "object_id"), sa.UniqueConstraint("workspace_id", "number"))
     id: int | None = Field(default=None, primary_key=True)
     workspace_id: str = belongs_to("workspace")
     at: datetime = moment()
@@ -308,9 +391,11 @@ class AuditEntryRow(Row, table=True):
     object_id: str
     before: dict[str, Any] | None = maybe_document()
     after: dict[str, Any] | None = maybe_document()
+    number: int
+    chain: str
 
 
-class RequestLedgerRow(Row, table=True):
+class RequestLedgerRow(Owned, Row, table=True):
     __tablename__ = "request_ledger"
     __table_args__ = (sa.Index(None, "connection_id", "surface", "at"),)
     id: int | None = Field(default=None, primary_key=True)
@@ -322,7 +407,7 @@ class RequestLedgerRow(Row, table=True):
     read: int = Field(sa_type=sa.BigInteger)
 
 
-class RequestPlaceRow(Row, table=True):
+class RequestPlaceRow(Owned, Row, table=True):
     """Requests under way; a place whose `until` has passed belonged to a worker that died."""
 
     __tablename__ = "request_place"

@@ -12,10 +12,12 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
 
-from beton.store.records import Connection, OperatorKey, Run
+from beton.errors import Unauthorized
+from beton.roles import Caller
+from beton.store.records import Connection, Run
 from beton.work.workplace import Workplace
 
-Ask = Request[Any, OperatorKey, State]
+Ask = Request[Caller | None, Any, State]
 
 
 class Jobs(Protocol):
@@ -43,20 +45,40 @@ class Hands:
 
 
 ThePlace = NamedDependency[SkipValidation[Workplace]]
+"""Where the work is done, seen from the caller's workspace; on public addresses, from the first one."""
+
 TheHands = NamedDependency[SkipValidation[Hands]]
+TheCaller = NamedDependency[SkipValidation[Caller]]
+"""Who is asking. Not to be had on public addresses."""
+
 TheActor = NamedDependency[SkipValidation[str]]
 """Who is asking, as the audit log will name them."""
 
+NAMES = ("place", "hands", "caller", "actor")
+"""What handlers may ask for."""
+
+
+def caller_of(request: Ask) -> Caller:
+    """Who is asking."""
+    if request.user is None:
+        raise Unauthorized("Nobody is signed in.")
+    return request.user
+
 
 def actor_of(request: Ask) -> str:
-    """The name on the key and its id: names may be given twice."""
-    return f"{request.auth.name} ({request.auth.id})"
+    """Who is asking, by name and id."""
+    return caller_of(request).actor
 
 
 def provided(place: Workplace, hands: Hands) -> dict[str, Provide]:
     """The dependencies of all handlers."""
+
+    def place_of(request: Ask) -> Workplace:
+        return place if request.user is None else place.of(request.user.workspace_id)
+
     return {
-        "place": Provide(lambda: place, sync_to_thread=False),
+        "place": Provide(place_of, sync_to_thread=False),
         "hands": Provide(lambda: hands, sync_to_thread=False),
+        "caller": Provide(caller_of, sync_to_thread=False),
         "actor": Provide(actor_of, sync_to_thread=False),
     }

@@ -18,22 +18,24 @@ from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
 from pydantic.json_schema import models_json_schema
 
+from beton.web.access.policy import OPEN
 from beton.web.api import api_router
 from beton.web.api.bodies import TAKEN
 from beton.web.api.resources import SENT
+from beton.web.injected import NAMES
 from beton.web.probes import healthz, readyz
 from beton.web.problems import MEDIA_TYPE
 
 _REF = "#/components/schemas/{model}"
-_SCHEME = "operatorKey"
+_SCHEME = "key"
 _DESCRIPTION = """Hypotheses about which behaviour predicts an outcome, tested on the events of a PostHog project, decided on by people,
 and the signals of those that were approved.
 
-Every call needs an operator key. Listings are pages: `limit` and `cursor` in, `data`, `next_cursor` and `has_more` out.
+Every call needs a key with the permission that is named. Listings are pages: `limit` and `cursor` in, `data`, `next_cursor` and `has_more` out.
 Instants are RFC 3339 in UTC. Errors are `application/problem+json` with a stable `code`."""
 
 
-@get("/openapi.json", sync_to_thread=True, include_in_schema=False)
+@get("/openapi.json", opt=OPEN, sync_to_thread=True, include_in_schema=False)
 def openapi() -> Response[bytes]:
     """The description of the API (OpenAPI 3.1)."""
     return Response(openapi_text().encode(), media_type=MediaType.JSON)
@@ -50,13 +52,15 @@ def openapi_document() -> dict[str, Any]:
     described = Litestar(
         route_handlers=[api_router(), healthz, readyz],
         # What handlers are handed stays unnamed here: they are only described, never called.
-        dependencies={name: Provide(lambda: None, sync_to_thread=False) for name in ("place", "hands", "actor")},
+        dependencies={name: Provide(lambda: None, sync_to_thread=False) for name in NAMES},
         openapi_config=OpenAPIConfig(
             title="Beton",
             version=version("beton"),
             description=_DESCRIPTION,
             use_handler_docstrings=True,
-            components=Components(security_schemes={_SCHEME: SecurityScheme(type="http", scheme="bearer", description="An operator key.")}),
+            components=Components(
+                security_schemes={_SCHEME: SecurityScheme(type="http", scheme="bearer", description="A key, which begins with btn_.")}
+            ),
             security=[{_SCHEME: []}],
         ),
     )

@@ -20,7 +20,9 @@ from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, SerializationException, ValidationException
 from litestar.types import ExceptionHandlersMap, Message, Scope
 
-from beton.errors import BadInput, BetonError, Fault, NotFound, PostHogError, StoreError, mask
+from beton.errors import BadInput, BetonError, Fault, NotFound, PostHogError, StoreError, TooMany, mask
+from beton.web.access.doorkeeper import LIMIT_HEADERS
+from beton.web.access.forms import is_page, to_sign_in
 from beton.web.injected import Ask
 
 MEDIA_TYPE = "application/problem+json"
@@ -40,6 +42,13 @@ HEADERS = {
 """On every answer that does not set its own. Nothing here may be framed, guessed at, kept by a cache or load anything."""
 
 
+PAGE_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; form-action 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'"
+)
+"""The Content-Security-Policy of pages for people: nothing inline, nothing from elsewhere."""
+
+
 def request_id(scope: Scope) -> str:
     """The id that the caller sent, where it has the form of one, or a fresh one; the same for the whole request."""
     state: dict[str, Any] = scope.setdefault("state", {})
@@ -55,24 +64,26 @@ async def add_headers(message: Message, scope: Scope) -> None:
         return
     headers = list(message.get("headers", []))
     present = {name.lower() for name, _ in headers}
-    wanted = {"X-Request-Id": request_id(scope), **HEADERS}
+    wanted = {"X-Request-Id": request_id(scope), **HEADERS, **scope.get("state", {}).get(LIMIT_HEADERS, {})}
     headers += [(name.lower().encode(), value.encode()) for name, value in wanted.items() if name.lower().encode() not in present]
     message["headers"] = headers
 
 
-def refused(request: Ask, error: BetonError) -> Response[bytes]:
+def refused(request: Ask, error: BetonError) -> Response[Any]:
     """A refusal or failure that Beton understands."""
     headers = {}
     if error.status == HTTPStatus.UNAUTHORIZED:
+        if is_page(request.scope):
+            return to_sign_in(request)
         headers["WWW-Authenticate"] = 'Bearer realm="beton"'
-    if isinstance(error, PostHogError) and error.retry_after is not None:
+    if isinstance(error, PostHogError | TooMany) and error.retry_after is not None:
         headers["Retry-After"] = str(math.ceil(error.retry_after))
     problem = error.as_problem()
     errors = [one | {"pointer": None if request.method == "GET" else pointer(one["field"])} for one in problem.get("errors", [])]
     return _answer(request, problem | {"errors": errors}, headers)
 
 
-def refused_by_framework(request: Ask, error: HTTPException) -> Response[bytes]:
+def refused_by_framework(request: Ask, error: HTTPException) -> Response[Any]:
     """What Litestar refuses, as the error that Beton would have raised."""
     if isinstance(error, ValidationException):
         return refused(request, BadInput("The request has not the shape that is asked for.", _faults(error)))
@@ -93,7 +104,7 @@ def refused_by_framework(request: Ask, error: HTTPException) -> Response[bytes]:
     return response
 
 
-def too_deep(request: Ask, error: RecursionError) -> Response[bytes]:
+def too_deep(request: Ask, error: RecursionError) -> Response[Any]:
     """JSON nested so deeply that no parser here follows it."""
     del error
     return refused(request, BadInput("The body is nested too deeply.", code="input.malformed", status=400, fix="Send a body of ordinary depth."))
@@ -132,7 +143,11 @@ def pointer(path: str) -> str:
 
 
 def _answer(request: Ask, problem: dict[str, Any], headers: dict[str, str]) -> Response[bytes]:
+    from beton.web.pages.failing import failed, wants_page
+
     whole = problem | {"request_id": request_id(request.scope)}
+    if wants_page(request):
+        return failed(request, whole, headers)
     return Response(json.dumps(whole, allow_nan=False).encode(), status_code=problem["status"], media_type=MEDIA_TYPE, headers=headers)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import SecretStr
@@ -65,6 +65,10 @@ class Workplace:
         """The workspace's bar."""
         own = self.settings.bar
         return Bar(own.max_q, own.min_lift_low, own.min_fires, own.min_true_positives, own.min_recall, own.min_precision)
+
+    def of(self, workspace_id: str) -> Workplace:
+        """The same process, working for another workspace."""
+        return self if workspace_id == self.store.workspace_id else replace(self, store=self.store.of(workspace_id), reading=Reading())
 
     def connection(self, name: str) -> Connection:
         """The connection with this name or id."""

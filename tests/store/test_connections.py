@@ -7,8 +7,9 @@ from sqlalchemy.exc import InternalError
 
 from beton.errors import Conflict, NotFound, StoreError
 from beton.lifecycle import Action
+from beton.roles import Permission
 from beton.signals import AttemptOutcome, DeliveryStatus
-from beton.store import audit, backtests, connections, deliveries, hypotheses, live, operator_keys, routes, runs, signals, taxonomies
+from beton.store import api_keys, audit, backtests, connections, deliveries, hypotheses, live, routes, runs, signals, taxonomies
 from beton.store.engines import open_engine
 from beton.store.erasure import erase_unit
 from beton.store.records import Connection, LiveFired, LiveMatch, NewBacktest, Route
@@ -56,13 +57,14 @@ def test_a_route_shows_its_host_and_seals_the_rest(store: Store, route: Route) -
 
 def test_an_operator_s_token_lets_in_until_it_is_revoked(store: Store) -> None:
     with store.transaction() as tx:
-        key, token = operator_keys.issue(tx, "laptop", actor="ada")
+        key, token = api_keys.issue(tx, "laptop", [Permission.READ], actor="ada")
+    assert api_keys.holder(store, token) == (store.workspace_id, key)
+    assert api_keys.holder(store, token + "x") is None
     with store.transaction() as tx:
-        assert operator_keys.holder(tx, token) == key
-        assert operator_keys.holder(tx, token + "x") is None
-        operator_keys.revoke(tx, key.id, actor="ada")
-        assert operator_keys.holder(tx, token) is None
-        assert [known.id for known in operator_keys.every(tx)] == [key.id]
+        api_keys.revoke(tx, key.id, actor="ada")
+    assert api_keys.holder(store, token) is None
+    with store.reading() as tx:
+        assert [known.id for known in api_keys.every(tx)] == [key.id]
 
 
 def test_sampled_values_are_kept_for_thirty_days(store: Store, connection: Connection, clock: Clock) -> None:
@@ -178,5 +180,5 @@ def test_a_new_database_may_be_opened_by_several_at_once(database_url: str, cloc
 def test_postgresql_refuses_writes_in_a_reading_transaction(postgres_url: str, clock: Clock) -> None:
     opened = Store(open_engine(postgres_url), Sealer({"k1": bytes(range(32))}), clock)
     with pytest.raises(InternalError, match="read-only"), opened.reading() as tx:
-        operator_keys.issue(tx, "laptop", actor="ada")
+        api_keys.issue(tx, "laptop", [Permission.READ], actor="ada")
     opened.close()

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from beton.store import audit, connections, operator_keys, signals, taxonomies
+from beton.roles import Permission
+from beton.store import api_keys, audit, connections, signals, taxonomies
 from beton.store.columns import Row
 from beton.store.records import Connection, Route
 from beton.store.sealing import SealBroken
@@ -14,13 +15,13 @@ from tests.store.steps import approved, every_text, finding
 
 def test_no_secret_lies_in_the_clear_in_any_column(store: Store, connection: Connection, route: Route) -> None:
     with store.transaction() as tx:
-        _, token = operator_keys.issue(tx, "laptop", actor="ada")
+        _, token = api_keys.issue(tx, "laptop", [Permission.READ], actor="ada")
         taxonomies.save(tx, connection.id, {"events": {"invited": 1}}, {"e-mail": ["canary@example.com"]})
         connections.replace_key(tx, "shop", "phx_canaryOTHERcanary", actor="ada")
         audit.write(tx, "ada", "test", "connection", connection.id, after={"note": ["Bearer canaryBEARERcanary"]})
     text = every_text(store)
     assert "v1.k1." in text
-    for secret in ("phx_canary", "canaryPATH", "whsec_canary", "canary@example.com", "canaryBEARER", token, token[len("btn_op_") :]):
+    for secret in ("phx_canary", "canaryPATH", "whsec_canary", "canary@example.com", "canaryBEARER", token, token[len("btn_") :]):
         assert secret not in text
 
 

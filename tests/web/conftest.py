@@ -12,8 +12,10 @@ from litestar.testing import TestClient
 
 from beton.app import create_app
 from beton.errors import DestinationTimeout
+from beton.roles import Permission
 from beton.settings import Settings
-from beton.store import connections, operator_keys, runs
+from beton.store import api_keys, connections, runs
+from beton.store.passwords import Passwords
 from beton.store.records import Connection, Run
 from beton.store.store import Store
 from beton.work.workplace import Workplace
@@ -70,13 +72,13 @@ def receiver() -> FakeReceiver:
 
 @pytest.fixture
 def app(place: Workplace, jobs: FakeJobs, receiver: FakeReceiver) -> Litestar:
-    return create_app(place, jobs=jobs, try_route=receiver, host_names=["beton.example.test"])
+    return create_app(place, jobs=jobs, try_route=receiver, host_names=["beton.example.test"], passwords=Passwords(quick=True))
 
 
 @pytest.fixture
 def token(store: Store) -> str:
     with store.transaction() as tx:
-        return operator_keys.issue(tx, "Ada", actor="set-up")[1]
+        return api_keys.issue(tx, "Ada", list(Permission), actor="set-up")[1]
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.testing import TestClient
 
-from beton.store import operator_keys
+from beton.roles import Permission
+from beton.store import api_keys
 from beton.store.store import Store
 from tests.web.contract import Contract
 
@@ -40,7 +41,7 @@ def test_the_public_addresses_are_open(stranger: TestClient):
 
 def test_all_wrong_keys_get_the_same_answer(stranger: TestClient):
     missing = stranger.get("/api/v1/runs")
-    wrong = ("", "Bearer", "Bearer ", "Bearer x", "Basic YTpi", "Bearer btn_op_unknownUNKNOWNunknown", f"Bearer {'x' * 5000}", "bearer btn_op_é")
+    wrong = ("", "Bearer", "Bearer ", "Bearer x", "Basic YTpi", "Bearer btn_unknownUNKNOWNunknown", f"Bearer {'x' * 5000}", "bearer btn_é")
     for header in wrong:
         response = stranger.get("/api/v1/runs", headers=[(b"authorization", header.encode("latin-1"))])
         assert response.status_code == 401
@@ -51,11 +52,11 @@ def test_all_wrong_keys_get_the_same_answer(stranger: TestClient):
 
 def test_a_revoked_key_is_an_unknown_key(store: Store, stranger: TestClient):
     with store.transaction() as tx:
-        key, token = operator_keys.issue(tx, "Eve", actor="ada")
+        key, token = api_keys.issue(tx, "Eve", [Permission.READ], actor="ada")
     headers = {"Authorization": f"Bearer {token}"}
     assert stranger.get("/api/v1/runs", headers=headers).status_code == 200
     with store.transaction() as tx:
-        operator_keys.revoke(tx, key.id, actor="ada")
+        api_keys.revoke(tx, key.id, actor="ada")
     revoked = stranger.get("/api/v1/runs", headers=headers)
     assert without_id(revoked.json()) == without_id(stranger.get("/api/v1/runs").json())
 

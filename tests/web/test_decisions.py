@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from beton.lifecycle import TRANSITIONS, Action, Status, allowed
-from beton.store import operator_keys
+from beton.store import api_keys
 from beton.store.records import Connection
 from beton.store.store import Store
 from beton.work.deciding import decide
@@ -138,7 +138,7 @@ def test_a_rejection_needs_a_reason_and_a_snooze_a_future_date(api: Contract, st
 
 def test_a_decision_leaves_the_same_traces_by_whichever_way_it_comes(api: Contract, place: Workplace, store: Store, connection: Connection):
     with store.reading() as tx:
-        (key,) = operator_keys.every(tx)
+        (key,) = api_keys.every(tx)
     actor = f"Ada ({key.id})"
     more: dict[Action, dict[str, Any]] = {
         Action.APPROVE: {"override_reason": "Sales asked for it."},

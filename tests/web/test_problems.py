@@ -9,7 +9,8 @@ from litestar.testing import TestClient
 
 from beton.app import create_app
 from beton.errors import BadInput, Fault, PostHogBusy
-from beton.store.operator_keys import issue
+from beton.roles import Permission
+from beton.store.api_keys import issue
 from beton.store.store import Store
 from beton.web.problems import pointer
 from beton.work.workplace import Workplace
@@ -92,7 +93,7 @@ def breaking(place: Workplace, store: Store, jobs: FakeJobs):
     for handler in (broken, busy, faulty):
         app.register(handler)
     with store.transaction() as tx:
-        _, token = issue(tx, "Ada", actor="set-up")
+        _, token = issue(tx, "Ada", list(Permission), actor="set-up")
     with TestClient(app, base_url=URL, raise_server_exceptions=False) as client:
         client.headers["Authorization"] = f"Bearer {token}"
         yield client

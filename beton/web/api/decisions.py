@@ -11,6 +11,8 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
 from beton.lifecycle import Action
+from beton.roles import Permission
+from beton.web.access.policy import needs
 from beton.web.api.asking import ETAG, IfMatch, etag, expected_version, refusals
 from beton.web.api.bodies import Approval, Decision, Rejection, Snooze
 from beton.web.api.resources import HypothesisRead
@@ -32,6 +34,7 @@ def _to(action: Action, meaning: str) -> HTTPRouteHandler:
     return post(
         f"/hypotheses/{{hypothesis_id:str}}/{action}",
         status_code=200,
+        opt=needs(Permission.DECIDE),
         sync_to_thread=True,
         responses=refusals(404, 409),
         response_headers=ETAG,

@@ -13,7 +13,9 @@ from backtest import Hypothesis
 from backtest.reading import read_hypothesis
 from beton.errors import BadInput, Fault
 from beton.lifecycle import Status
+from beton.roles import Permission
 from beton.store import audit, hypotheses
+from beton.web.access.policy import needs
 from beton.web.api.asking import ETAG, LOCATION, Cursor, Limit, etag, listed, refusals
 from beton.web.api.bodies import NewHypothesisBody
 from beton.web.api.resources import History, HistoryEntry, HypothesisPage, HypothesisRead
@@ -26,7 +28,7 @@ Statuses = Annotated[list[Status] | None, QueryParameter(description="May be giv
 ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
 
 
-@get("/hypotheses", sync_to_thread=True, responses=refusals(404), operation_id="listHypotheses", tags=["hypotheses"])
+@get("/hypotheses", opt=needs(Permission.READ), sync_to_thread=True, responses=refusals(404), operation_id="listHypotheses", tags=["hypotheses"])
 def list_hypotheses(
     place: ThePlace, status: Statuses = None, connection: ByConnection = None, limit: Limit = 50, cursor: Cursor = None
 ) -> HypothesisPage:
@@ -43,6 +45,7 @@ def list_hypotheses(
 
 @get(
     "/hypotheses/{hypothesis_id:str}",
+    opt=needs(Permission.READ),
     sync_to_thread=True,
     responses=refusals(404),
     response_headers=ETAG,
@@ -57,6 +60,7 @@ def read_one(place: ThePlace, hypothesis_id: FromPath[str]) -> Response[Hypothes
 
 @post(
     "/hypotheses",
+    opt=needs(Permission.WRITE),
     sync_to_thread=True,
     responses=refusals(404) | {200: ResponseSpec(HypothesisRead, generate_examples=False, description="It was known already.")},
     response_headers=[*ETAG, *LOCATION],
@@ -71,7 +75,14 @@ def add_hypothesis(place: ThePlace, actor: TheActor, data: JSONBody[NewHypothesi
     return Response(HypothesisRead.of(resource(place, row.id)), status_code=201 if is_new else 200, headers=headers)
 
 
-@get("/hypotheses/{hypothesis_id:str}/history", sync_to_thread=True, responses=refusals(404), operation_id="readHistory", tags=["hypotheses"])
+@get(
+    "/hypotheses/{hypothesis_id:str}/history",
+    opt=needs(Permission.READ),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="readHistory",
+    tags=["hypotheses"],
+)
 def read_history(place: ThePlace, hypothesis_id: FromPath[str]) -> History:
     """Who did what to it, newest first."""
     with place.store.reading() as tx:

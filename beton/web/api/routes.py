@@ -8,8 +8,10 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
+from beton.roles import Permission
 from beton.signals import DeliveryStatus
 from beton.store import deliveries, routes
+from beton.web.access.policy import needs
 from beton.web.api.asking import Cursor, Limit, listed, refusals
 from beton.web.api.bodies import NewRouteBody
 from beton.web.api.resources import DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried
@@ -21,7 +23,7 @@ ByRoute = Annotated[str | None, QueryParameter(description="Name or id.")]
 ByStatus = Annotated[DeliveryStatus | None, QueryParameter()]
 
 
-@get("/routes", sync_to_thread=True, responses=refusals(), operation_id="listRoutes", tags=["routes"])
+@get("/routes", opt=needs(Permission.READ_ROUTES), sync_to_thread=True, responses=refusals(), operation_id="listRoutes", tags=["routes"])
 def list_routes(place: ThePlace) -> RoutePage:
     """All routes, by name."""
     with place.store.reading() as tx:
@@ -29,7 +31,7 @@ def list_routes(place: ThePlace) -> RoutePage:
     return RoutePage(data=[RouteRead.of(one) for one in found], next_cursor=None, has_more=False)
 
 
-@post("/routes", sync_to_thread=True, responses=refusals(409), operation_id="addRoute", tags=["routes"])
+@post("/routes", opt=needs(Permission.MANAGE_ROUTES), sync_to_thread=True, responses=refusals(409), operation_id="addRoute", tags=["routes"])
 def add_route(place: ThePlace, actor: TheActor, data: JSONBody[NewRouteBody]) -> Response[NewRouteRead]:
     """A webhook that gets all signals. Keep the `secret` of the answer: it signs every delivery and is shown this once."""
     route, secret = keep_route(place, name=data.name, url=data.url, actor=actor, secret=data.secret)
@@ -39,6 +41,7 @@ def add_route(place: ThePlace, actor: TheActor, data: JSONBody[NewRouteBody]) ->
 @post(
     "/routes/{route:str}/test",
     status_code=200,
+    opt=needs(Permission.MANAGE_ROUTES),
     sync_to_thread=True,
     responses=refusals(404, 410, 502, 504),
     operation_id="testRoute",
@@ -51,7 +54,7 @@ def try_route(place: ThePlace, hands: TheHands, route: FromPath[str]) -> RouteTr
     return RouteTried(route_id=found.id, status_code=hands.try_route(place, found.id))
 
 
-@get("/deliveries", sync_to_thread=True, responses=refusals(404), operation_id="listDeliveries", tags=["routes"])
+@get("/deliveries", opt=needs(Permission.READ_ROUTES), sync_to_thread=True, responses=refusals(404), operation_id="listDeliveries", tags=["routes"])
 def list_deliveries(
     place: ThePlace, signal_id: BySignal = None, route: ByRoute = None, status: ByStatus = None, limit: Limit = 50, cursor: Cursor = None
 ) -> DeliveryPage:
@@ -70,6 +73,7 @@ def list_deliveries(
 @post(
     "/deliveries/{delivery_id:str}/retry",
     status_code=200,
+    opt=needs(Permission.MANAGE_ROUTES),
     sync_to_thread=True,
     responses=refusals(404, 409),
     operation_id="retryDelivery",

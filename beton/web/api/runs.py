@@ -14,8 +14,10 @@ from backtest.reading import read_hypothesis
 from backtest.refusals import Fault as LanguageFault
 from beton.errors import BadInput, Fault
 from beton.lifecycle import Status
+from beton.roles import Permission
 from beton.store import hypotheses, runs
 from beton.store.records import Connection, Run, RunKind, RunStatus
+from beton.web.access.policy import needs
 from beton.web.api.asking import LOCATION, Cursor, Limit, listed, refusals
 from beton.web.api.bodies import NewBacktestBody, NewProposalsBody
 from beton.web.api.resources import RunPage, RunRead
@@ -29,7 +31,7 @@ ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
 WORTH_TESTING = (Status.DRAFT, Status.PROPOSED, Status.SNOOZED, Status.APPROVED, Status.PAUSED)
 
 
-@get("/runs", sync_to_thread=True, responses=refusals(404), operation_id="listRuns", tags=["runs"])
+@get("/runs", opt=needs(Permission.READ), sync_to_thread=True, responses=refusals(404), operation_id="listRuns", tags=["runs"])
 def list_runs(
     place: ThePlace,
     status: RunStatuses = None,
@@ -49,7 +51,7 @@ def list_runs(
     )
 
 
-@get("/runs/{run_id:str}", sync_to_thread=True, responses=refusals(404), operation_id="readRun", tags=["runs"])
+@get("/runs/{run_id:str}", opt=needs(Permission.READ), sync_to_thread=True, responses=refusals(404), operation_id="readRun", tags=["runs"])
 def read_run(place: ThePlace, run_id: FromPath[str]) -> RunRead:
     """How far a run is, and how it ended."""
     with place.store.reading() as tx:
@@ -59,6 +61,7 @@ def read_run(place: ThePlace, run_id: FromPath[str]) -> RunRead:
 @post(
     "/backtests",
     status_code=202,
+    opt=needs(Permission.RUN),
     sync_to_thread=True,
     responses=refusals(404, 503),
     response_headers=LOCATION,
@@ -75,6 +78,7 @@ def start_backtest(place: ThePlace, hands: TheHands, data: JSONBody[NewBacktestB
 @post(
     "/proposals",
     status_code=202,
+    opt=needs(Permission.RUN),
     sync_to_thread=True,
     responses=refusals(404, 503),
     response_headers=LOCATION,

@@ -10,7 +10,9 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
 from beton.errors import BadInput, Fault
+from beton.roles import Permission
 from beton.store import signals
+from beton.web.access.policy import needs
 from beton.web.api.asking import Cursor, Limit, listed, refusals
 from beton.web.api.bodies import in_utc
 from beton.web.api.resources import SignalPage, SignalRead
@@ -21,7 +23,7 @@ ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
 Since = Annotated[datetime | None, QueryParameter(description="Detected at or after this instant (RFC 3339, with its offset).")]
 
 
-@get("/signals", sync_to_thread=True, responses=refusals(404), operation_id="listSignals", tags=["signals"])
+@get("/signals", opt=needs(Permission.READ_SIGNALS), sync_to_thread=True, responses=refusals(404), operation_id="listSignals", tags=["signals"])
 def list_signals(
     place: ThePlace,
     hypothesis_id: ByHypothesis = None,
@@ -42,7 +44,14 @@ def list_signals(
     )
 
 
-@get("/signals/{signal_id:str}", sync_to_thread=True, responses=refusals(404), operation_id="readSignal", tags=["signals"])
+@get(
+    "/signals/{signal_id:str}",
+    opt=needs(Permission.READ_SIGNALS),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="readSignal",
+    tags=["signals"],
+)
 def read_signal(place: ThePlace, signal_id: FromPath[str]) -> SignalRead:
     """One signal."""
     with place.store.reading() as tx:

@@ -12,7 +12,11 @@ depends_on = None
 TABLES = (
     "workspace",
     "connection",
-    "operator_key",
+    "account",
+    "member",
+    "access_link",
+    "session",
+    "api_key",
     "taxonomy_snapshot",
     "hypothesis",
     "run",
@@ -28,7 +32,11 @@ TABLES = (
 def upgrade() -> None:
     _workspace()
     _connection()
-    _operator_key()
+    _account()
+    _member()
+    _access_link()
+    _session()
+    _api_key()
     _taxonomy_snapshot()
     _hypothesis()
     _run()
@@ -54,6 +62,7 @@ def _workspace() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("unit_hash_key_sealed", sa.String(), nullable=False),
+        sa.Column("settings", sa.JSON(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_workspace")),
     )
@@ -85,21 +94,92 @@ def _connection() -> None:
     op.create_index(op.f("ix_connection_workspace_id"), "connection", ["workspace_id"])
 
 
-def _operator_key() -> None:
+def _account() -> None:
     op.create_table(
-        "operator_key",
+        "account",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("password_hash", sa.String()),
+        sa.Column("issuer", sa.String()),
+        sa.Column("subject", sa.String()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_account")),
+        sa.UniqueConstraint("email", name=op.f("uq_account_email")),
+        sa.UniqueConstraint("issuer", "subject", name=op.f("uq_account_issuer_subject")),
+    )
+
+
+def _member() -> None:
+    op.create_table(
+        "member",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("account_id", sa.String(), nullable=False),
+        sa.Column("role", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("signed_in_at", sa.DateTime(timezone=True)),
+        sa.CheckConstraint("role IN ('viewer', 'sales', 'reviewer', 'admin')", name=op.f("ck_member_role_known")),
+        sa.ForeignKeyConstraint(["account_id"], ["account.id"], name=op.f("fk_member_account_id_account")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_member_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_member")),
+        sa.UniqueConstraint("workspace_id", "account_id", name=op.f("uq_member_workspace_id_account_id")),
+    )
+    op.create_index(op.f("ix_member_account_id"), "member", ["account_id"])
+
+
+def _access_link() -> None:
+    op.create_table(
+        "access_link",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("purpose", sa.String(), nullable=False),
+        sa.Column("email", sa.String(), nullable=False),
+        sa.Column("role", sa.String()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True)),
+        sa.CheckConstraint("purpose IN ('invite', 'reset', 'sign_in')", name=op.f("ck_access_link_purpose_known")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_access_link_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_access_link")),
+    )
+    op.create_index(op.f("ix_access_link_workspace_id"), "access_link", ["workspace_id"])
+
+
+def _session() -> None:
+    op.create_table(
+        "session",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("member_id", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["member_id"], ["member.id"], name=op.f("fk_session_member_id_member")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_session_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_session")),
+    )
+    op.create_index(op.f("ix_session_member_id"), "session", ["member_id"])
+
+
+def _api_key() -> None:
+    op.create_table(
+        "api_key",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("prefix", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("scopes", sa.JSON(), nullable=False),
+        sa.Column("created_by", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_used_at", sa.DateTime(timezone=True)),
         sa.Column("revoked_at", sa.DateTime(timezone=True)),
-        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_operator_key_workspace_id_workspace")),
-        sa.PrimaryKeyConstraint("id", name=op.f("pk_operator_key")),
-        sa.UniqueConstraint("digest", name=op.f("uq_operator_key_digest")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_api_key_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_api_key")),
+        sa.UniqueConstraint("digest", name=op.f("uq_api_key_digest")),
     )
-    op.create_index(op.f("ix_operator_key_workspace_id"), "operator_key", ["workspace_id"])
+    op.create_index(op.f("ix_api_key_workspace_id"), "api_key", ["workspace_id"])
 
 
 def _taxonomy_snapshot() -> None:
@@ -145,12 +225,16 @@ def _hypothesis() -> None:
         sa.Column("live_from", sa.DateTime(timezone=True)),
         sa.Column("live_since", sa.DateTime(timezone=True)),
         sa.Column("fired_count", sa.Integer(), nullable=False),
+        sa.Column("newest_backtest_id", sa.String()),
+        sa.Column("verdict", sa.String()),
+        sa.Column("rank", sa.Float(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("source IN ('agent', 'person', 'search')", name=op.f("ck_hypothesis_source_known")),
         sa.CheckConstraint(
             "status IN ('draft', 'proposed', 'snoozed', 'approved', 'paused', 'rejected', 'retired')", name=op.f("ck_hypothesis_status_known")
         ),
+        sa.CheckConstraint("verdict IN ('clears', 'does_not_clear', 'cannot_tell')", name=op.f("ck_hypothesis_verdict_known")),
         sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_hypothesis_connection_id_connection")),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_hypothesis_workspace_id_workspace")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_hypothesis")),
@@ -160,7 +244,7 @@ def _hypothesis() -> None:
         op.f("ix_hypothesis_workspace_id_connection_id_created_at_id"), "hypothesis", ["workspace_id", "connection_id", "created_at", "id"]
     )
     op.create_index(op.f("ix_hypothesis_workspace_id_created_at_id"), "hypothesis", ["workspace_id", "created_at", "id"])
-    op.create_index(op.f("ix_hypothesis_workspace_id_status"), "hypothesis", ["workspace_id", "status"])
+    op.create_index(op.f("ix_hypothesis_workspace_id_status_rank_id"), "hypothesis", ["workspace_id", "status", "rank", "id"])
 
 
 def _run() -> None:
@@ -259,8 +343,11 @@ def _audit_entry() -> None:
         sa.Column("object_id", sa.String(), nullable=False),
         sa.Column("before", sa.JSON()),
         sa.Column("after", sa.JSON()),
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("chain", sa.String(), nullable=False),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_audit_entry_workspace_id_workspace")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
+        sa.UniqueConstraint("workspace_id", "number", name=op.f("uq_audit_entry_workspace_id_number")),
     )
     op.create_index(op.f("ix_audit_entry_object_type_object_id"), "audit_entry", ["object_type", "object_id"])
     op.create_index(op.f("ix_audit_entry_workspace_id"), "audit_entry", ["workspace_id"])

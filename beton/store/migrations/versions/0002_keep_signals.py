@@ -1,4 +1,4 @@
-"""Tables of signals, the live state, routes and deliveries."""
+"""Tables of signals, the live state, routes and deliveries; questions, facts, and how proposals came about."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,10 +9,26 @@ branch_labels = None
 depends_on = None
 
 
-TABLES = ("signal", "erased_unit", "live_match", "live_fired", "live_cursor", "route", "delivery", "delivery_attempt")
+TABLES = (
+    "backtest_fire",
+    "signal",
+    "erased_unit",
+    "live_match",
+    "live_fired",
+    "live_cursor",
+    "route",
+    "delivery",
+    "delivery_attempt",
+    "question",
+    "fact",
+    "search_record",
+    "confirmation",
+    "model_spend",
+)
 
 
 def upgrade() -> None:
+    _backtest_fire()
     _signal()
     _erased_unit()
     _live_match()
@@ -21,11 +37,38 @@ def upgrade() -> None:
     _route()
     _delivery()
     _delivery_attempt()
+    _question()
+    _fact()
+    _search_record()
+    _confirmation()
+    _model_spend()
 
 
 def downgrade() -> None:
     for table in reversed(TABLES):
         op.drop_table(table)
+
+
+def _backtest_fire() -> None:
+    op.create_table(
+        "backtest_fire",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_id", sa.String(), nullable=False),
+        sa.Column("unit_kind", sa.String(), nullable=False),
+        sa.Column("unit_sealed", sa.String(), nullable=False),
+        sa.Column("unit_key", sa.String(), nullable=False),
+        sa.Column("fired_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("outcome_at", sa.DateTime(timezone=True)),
+        sa.CheckConstraint("unit_kind IN ('person', 'account')", name=op.f("ck_backtest_fire_unit_kind_known")),
+        sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_backtest_fire_hypothesis_id_hypothesis")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_backtest_fire_run_id_run")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_backtest_fire_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_backtest_fire")),
+        sa.UniqueConstraint("hypothesis_id", "run_id", "unit_key", name=op.f("uq_backtest_fire_hypothesis_id_run_id_unit_key")),
+    )
+    op.create_index(op.f("ix_backtest_fire_unit_key"), "backtest_fire", ["unit_key"])
 
 
 def _signal() -> None:
@@ -191,3 +234,92 @@ def _delivery_attempt() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery_attempt")),
     )
     op.create_index(op.f("ix_delivery_attempt_delivery_id"), "delivery_attempt", ["delivery_id"])
+
+
+def _question() -> None:
+    op.create_table(
+        "question",
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("definition", sa.JSON(), nullable=False),
+        sa.Column("window_days", sa.Float(), nullable=False),
+        sa.Column("share_values", sa.Boolean(), nullable=False),
+        sa.Column("confirmed_by", sa.String(), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_question_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_question_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("connection_id", name=op.f("pk_question")),
+    )
+
+
+def _fact() -> None:
+    op.create_table(
+        "fact",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("text", sa.String(), nullable=False),
+        sa.Column("written_by", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_fact_connection_id_connection")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_fact_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_fact")),
+    )
+    op.create_index(op.f("ix_fact_connection_id"), "fact", ["connection_id"])
+
+
+def _search_record() -> None:
+    op.create_table(
+        "search_record",
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("content", sa.JSON(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_search_record_connection_id_connection")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_search_record_run_id_run")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_search_record_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_search_record")),
+    )
+    op.create_index(op.f("ix_search_record_connection_id"), "search_record", ["connection_id"])
+
+
+def _confirmation() -> None:
+    op.create_table(
+        "confirmation",
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("connection_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_version", sa.Integer(), nullable=False),
+        sa.Column("confirmed_from", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("counted", sa.Boolean(), nullable=False),
+        sa.Column("withheld", sa.JSON()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_confirmation_connection_id_connection")),
+        sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_confirmation_hypothesis_id_hypothesis")),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_confirmation_run_id_run")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_confirmation_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("run_id", "fingerprint", name=op.f("pk_confirmation")),
+    )
+    op.create_index(op.f("ix_confirmation_connection_id"), "confirmation", ["connection_id"])
+    op.create_index(op.f("ix_confirmation_hypothesis_id"), "confirmation", ["hypothesis_id"])
+
+
+def _model_spend() -> None:
+    op.create_table(
+        "model_spend",
+        sa.Column("run_id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("day", sa.String(), nullable=False),
+        sa.Column("calls", sa.Integer(), nullable=False),
+        sa.Column("tokens", sa.BigInteger(), nullable=False),
+        sa.Column("money", sa.Float(), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name=op.f("fk_model_spend_run_id_run")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_model_spend_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_model_spend")),
+    )
+    op.create_index(op.f("ix_model_spend_workspace_id_day"), "model_spend", ["workspace_id", "day"])

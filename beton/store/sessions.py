@@ -1,0 +1,141 @@
+"""Sessions of people who have signed in, and the single-use links that lead there. Of the tokens of both, the SHA-256 is kept.
+
+A session ends when it was not used for some time, and in any case after some days; it is never prolonged, each sign-in makes a new one.
+"""
+
+import hashlib
+import secrets
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+from sqlmodel import col
+
+from beton.errors import NotFound
+from beton.roles import Role
+from beton.store import audit
+from beton.store.records import AccessLink, LinkPurpose, Member
+from beton.store.store import Store, Transaction
+from beton.store.tables import AccessLinkRow, AccountRow, MemberRow, SessionRow
+
+SEEN_EVERY = timedelta(minutes=1)
+"""How exactly the last use of a session is known."""
+
+LINK_LASTS: dict[LinkPurpose, timedelta] = {"invite": timedelta(days=7), "reset": timedelta(hours=24), "sign_in": timedelta(hours=1)}
+
+
+def begin(tx: Transaction, member_id: str, *, lasts: timedelta, how: str, actor: str) -> str:
+    """Sign a member in; the token for the cookie."""
+    token = secrets.token_urlsafe(32)
+    row = SessionRow(
+        digest=_digest(token), workspace_id=tx.workspace_id, member_id=member_id, created_at=tx.now, seen_at=tx.now, expires_at=tx.now + lasts
+    )
+    tx.session.add(row)
+    tx.session.execute(sa.update(MemberRow).where(col(MemberRow.id) == member_id).values(signed_in_at=tx.now))
+    audit.write(tx, actor, "session.begin", "member", member_id, after={"how": how})
+    return token
+
+
+def holder(store: Store, token: str, *, idle: timedelta) -> tuple[str, Member] | None:
+    """Workspace and member of a session that is not over."""
+    digest, now = _digest(token), store.clock()
+    with store.everywhere(secret=digest) as session:
+        query = sa.select(SessionRow).where(col(SessionRow.digest) == digest)
+        row = session.execute(query).scalars().first()
+    if row is None or row.expires_at <= now or row.seen_at + idle <= now:
+        return None
+    inside = store.of(row.workspace_id)
+    with inside.reading() as tx:
+        member = _member(tx, row.member_id)
+    if member is not None and now - row.seen_at >= SEEN_EVERY:
+        with inside.transaction() as tx:
+            tx.session.execute(sa.update(SessionRow).where(col(SessionRow.digest) == digest).values(seen_at=tx.now))
+    return None if member is None else (row.workspace_id, member)
+
+
+def end(tx: Transaction, token: str) -> None:
+    """Sign out."""
+    tx.session.execute(sa.delete(SessionRow).where(col(SessionRow.digest) == _digest(token)))
+
+
+def end_all(tx: Transaction, member_id: str, *, actor: str) -> int:
+    """Sign a member out everywhere; how many sessions that were."""
+    ended = tx.count(sa.delete(SessionRow).where(col(SessionRow.member_id) == member_id))
+    audit.write(tx, actor, "session.end_all", "member", member_id, after={"sessions": ended})
+    return ended
+
+
+def count(tx: Transaction, member_id: str) -> int:
+    """How many sessions a member has."""
+    query = sa.select(sa.func.count()).select_from(SessionRow).where(col(SessionRow.member_id) == member_id)
+    return tx.session.execute(query).scalar_one()
+
+
+def drop_ended(tx: Transaction, idle: timedelta) -> int:
+    """Forget sessions that are over, and links a month after they were; how many."""
+    over = sa.or_(col(SessionRow.expires_at) <= tx.now, col(SessionRow.seen_at) <= tx.now - idle)
+    old = col(AccessLinkRow.expires_at) <= tx.now - timedelta(days=30)
+    return tx.count(sa.delete(SessionRow).where(over)) + tx.count(sa.delete(AccessLinkRow).where(old))
+
+
+def make_link(tx: Transaction, purpose: LinkPurpose, email: str, *, actor: str, role: Role | None = None) -> tuple[AccessLink, str]:
+    """A single-use link and its token, which is shown once. `role` is what an invitation offers."""
+    token = secrets.token_urlsafe(32)
+    expires: datetime = tx.now + LINK_LASTS[purpose]
+    row = AccessLinkRow(
+        digest=_digest(token), workspace_id=tx.workspace_id, purpose=purpose, email=email, role=role, created_at=tx.now, expires_at=expires
+    )
+    tx.session.add(row)
+    audit.write(tx, actor, f"link.{purpose}", "access_link", row.digest[:12], after={"email": email, "role": role, "until": expires.isoformat()})
+    return _link(row), token
+
+
+def look_at_link(store: Store, token: str) -> tuple[str, AccessLink]:
+    """Workspace and content of a link that can be used; it stays usable. `NotFound` for used, old and unknown ones alike."""
+    digest = _digest(token)
+    with store.everywhere(secret=digest) as session:
+        row = session.execute(sa.select(AccessLinkRow).where(col(AccessLinkRow.digest) == digest)).scalars().first()
+    if row is None or row.used_at is not None or row.expires_at <= store.clock():
+        raise _gone()
+    return row.workspace_id, _link(row)
+
+
+def use_link(tx: Transaction, token: str) -> AccessLink:
+    """Use a link up. Of two at once, one gets `NotFound`."""
+    usable = (col(AccessLinkRow.digest) == _digest(token), col(AccessLinkRow.used_at).is_(None), col(AccessLinkRow.expires_at) > tx.now)
+    if not tx.count(sa.update(AccessLinkRow).where(*usable).values(used_at=tx.now)):
+        raise _gone()
+    return _link(tx.session.get_one(AccessLinkRow, _digest(token)))
+
+
+def withdraw_links(tx: Transaction, email: str) -> int:
+    """Let the unused links of an address lead nowhere; how many."""
+    unused = (col(AccessLinkRow.email) == email, col(AccessLinkRow.used_at).is_(None))
+    return tx.count(sa.delete(AccessLinkRow).where(*unused))
+
+
+def pending(tx: Transaction) -> list[AccessLink]:
+    """Invitations that nobody has taken up and that still can be, newest first."""
+    open_ones = (col(AccessLinkRow.purpose) == "invite", col(AccessLinkRow.used_at).is_(None), col(AccessLinkRow.expires_at) > tx.now)
+    rows = tx.session.execute(sa.select(AccessLinkRow).where(*open_ones).order_by(col(AccessLinkRow.created_at).desc())).scalars()
+    return [_link(row) for row in rows]
+
+
+def _member(tx: Transaction, member_id: str) -> Member | None:
+    query = sa.select(MemberRow, AccountRow).join(AccountRow, col(AccountRow.id) == col(MemberRow.account_id)).where(col(MemberRow.id) == member_id)
+    found = next(iter(tx.session.execute(query)), None)
+    if found is None:
+        return None
+    row, account = found
+    return Member(**row.model_dump(exclude={"workspace_id"}), email=account.email, name=account.name)
+
+
+def _gone() -> NotFound:
+    return NotFound("This link leads nowhere: it was used, has expired, or never was one.", code="link.gone", fix="Ask for a new one.")
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _link(row: AccessLinkRow) -> AccessLink:
+    return AccessLink.model_validate(row.model_dump(exclude={"workspace_id", "digest"}))
