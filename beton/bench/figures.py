@@ -32,6 +32,18 @@ def at_least(hits: int, n: int, level: float, how: str) -> Figure:
     return Figure(share, f">= {level:g}", n, share is not None and share >= level, how)
 
 
+def about_at_least(hits: int, n: int, level: float, how: str) -> Figure:
+    """A share that may fall short of `level` by two standard errors of a share of that size."""
+    bound = level - 2 * math.sqrt(level * (1 - level) / n) if n else level
+    share = hits / n if n else None
+    return Figure(share, f">= {level:g} - 2 standard errors = {bound:.4f}", n, share is not None and share >= bound, how)
+
+
+def none_of(hits: int, n: int, how: str) -> Figure:
+    """A number that must be 0, of `n`."""
+    return Figure(float(hits), "= 0", n, hits == 0, how)
+
+
 def within(hits: int, n: int, low: float, high: float, how: str) -> Figure:
     """A share between two limits."""
     share = hits / n if n else None

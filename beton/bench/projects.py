@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,6 +15,7 @@ from agent.conditions import Question, conditions
 from backtest import EventLog, Hypothesis, Window, plan_reads
 from backtest.language import Event
 from backtest.matching import EventMatch
+from backtest.taxonomy import Taxonomy
 from beton.errors import BadInput
 from beton.event_files import ColumnMap, EventFile, open_event_file
 from beton.local_backtest import file_taxonomy, window_before
@@ -48,10 +50,14 @@ class Project:
         (log,) = self.file.logs(plan, self.truth.get("property_types", {}), buckets=1)
         return log
 
+    @cached_property
+    def taxonomy(self) -> Taxonomy:
+        """What the file knows of its events and properties."""
+        return file_taxonomy(self.file, self.window, [self.question.ask({"kind": "age", "at_least": "1d"})])
+
     def singles(self) -> list[Hypothesis]:
         """The single conditions that a search tries."""
-        shape = self.question.ask({"kind": "age", "at_least": "1d"})
-        found = conditions(self.question, file_taxonomy(self.file, self.window, [shape]), self.window)
+        found = conditions(self.question, self.taxonomy, self.window)
         if not found:
             raise BadInput(f"{self.name}: no event is used widely enough to search.", fix="Check --as-of and --window-days.")
         return found

@@ -55,6 +55,28 @@ def truth(
     return 0 if found["holds"] else 1
 
 
+def agent(
+    *,
+    seed: Seed = None,
+    seeds: Annotated[int, Parameter(help="Draws of each world, from --seed on.")] = 20,
+    world: Worlds = (),
+    parts: Annotated[str, Parameter(help="What to measure, of recovery, null, models and rivals; commas between.")] = "recovery,null,models,rivals",
+    scale: Annotated[float, Parameter(help="Multiplies the units of generated worlds.")] = 1.0,
+    with_pysubgroup: Annotated[bool, FLAG, Parameter(help="Install pysubgroup in an environment of its own, and compare with it too.")] = False,
+    as_json: AsJson = False,
+) -> int:
+    """What the search finds of what is planted, with and without a model, and beside what one would run instead. Ends with 1 where a bound fails."""
+    if seeds < 1 or scale <= 0:
+        raise BadInput("--seeds is at least 1, --scale above 0.")
+    from beton.bench.agent import run_agent_bench
+
+    wanted = [one.strip() for one in parts.split(",") if one.strip()]
+    start = 1 if seed is None else seed
+    found = run_agent_bench(start, seeds=seeds, given=tuple(world), parts=wanted, scale=scale, with_pysubgroup=with_pysubgroup, tell=say)
+    _told("agent", found, as_json)
+    return 0 if found["holds"] else 1
+
+
 def read(
     *,
     events: Annotated[int, Parameter(help="Events of the made-up project, about.")] = 1_000_000,
@@ -122,13 +144,34 @@ def _told(name: str, found: dict[str, Any], as_json: bool) -> None:
 
         columns, rows = kernel_table(found)
         table(columns, rows, title="Kernel", right=columns[1:])
-    elif name == "truth":
+    elif name in ("truth", "agent"):
         from beton.bench.figures import rows as figures
 
-        table(("figure", "value", "bound", "replicates", "holds"), figures(found), title="Truth", right=("value", "replicates"))
+        table(("figure", "value", "bound", "replicates", "holds"), figures(found), title=name.capitalize(), right=("value", "replicates"))
+        if name == "agent":
+            _beside(found)
     else:
         names = [one for one in found["packed"] if one != "received"]
         rows = [(one.replace("_", " "), *(number(found[side][one]) for side in ("packed", "paged"))) for one in names]
         table(
             ("", "packed", "raw rows"), rows, title=f"Reading, logs {'equal' if found['equal_logs'] else 'NOT EQUAL'}", right=("packed", "raw rows")
         )
+
+
+def _beside(found: dict[str, Any]) -> None:
+    """Planted causes one by one, and lifts beside those of rivals at equal recall."""
+    causes = [
+        (one["world"], one["cause"], *(str(one[key]) for key in ("recovered", "recommended", "runs", "not_findable"))) for one in found["causes"]
+    ]
+    table(("world", "cause", "shown", "recommended", "runs", "not findable"), causes, title="Planted causes", right=("shown", "recommended", "runs"))
+    if not found["rivals"]:
+        return
+    columns = ("rival", "measured on", "recall", "our lift", "its lift", "difference", "from", "to", "clearly behind in")
+    table(columns, [_rival(one) for one in found["rivals"]], title="Lift at equal recall", right=columns[2:8])
+
+
+def _rival(one: dict[str, Any]) -> tuple[str, ...]:
+    mean = one["difference"]
+    told = (one["recall"], one["lift"], one["rival_lift"], mean["value"], mean["low"], mean["high"])
+    missing = "; ".join(one["lacks"]) if mean["value"] is None else ", ".join(one["clearly_behind_in"])
+    return (one["rival"], one["measured_on"], *("–" if value is None else f"{value:.2f}" for value in told), missing)
