@@ -14,22 +14,21 @@ from typing import Any
 
 from dbos import DBOS, SetWorkflowID
 
-from agent.search import Question
-from backtest import Hypothesis, Window
 from beton.errors import BetonError
 from beton.store import connections, hypotheses, runs
 from beton.store.durable import Durable, start_durable, stop_durable
 from beton.store.records import Connection, Run
-from beton.work.backtesting import window_of
+from beton.work.asking import question_from
 from beton.work.broken_runs import end_broken_runs
 from beton.work.delivering import deliver_signals
-from beton.work.durable_backtests import backtest_run, fail, register_queues
+from beton.work.durable_backtests import backtest_run, register_queues
+from beton.work.durable_proposals import PROPOSE_AT, propose_run, propose_tick
 from beton.work.housekeeping import tidy
-from beton.work.observing import observe
-from beton.work.proposing import propose
 from beton.work.sweeping import sweep
 from beton.work.this_process import close_for_work, open_for_work, the_place
-from beton.work.workplace import Workplace, instant
+from beton.work.workplace import Workplace
+
+__all__ = ["Jobs", "question_from", "start_jobs", "stop_jobs"]
 
 DELIVER_EVERY = "*/10 * * * * *"
 """Seconds matter to sales; the engine's cron takes them."""
@@ -75,6 +74,7 @@ def start_jobs(place: Workplace) -> Jobs:
         [
             {"schedule_name": "sweep", "workflow_fn": sweep_tick, "schedule": _every(minutes), "context": None},
             {"schedule_name": "deliver", "workflow_fn": deliver_tick, "schedule": DELIVER_EVERY, "context": None},
+            {"schedule_name": "propose", "workflow_fn": propose_tick, "schedule": PROPOSE_AT, "context": None},
             {"schedule_name": "tidy", "workflow_fn": tidy_tick, "schedule": TIDY_AT, "context": None},
         ]
     )
@@ -94,46 +94,7 @@ def _every(minutes: int) -> str:
     return f"0 */{max(1, round(minutes / 60))} * * *" if minutes < 1440 else "0 0 * * *"
 
 
-# --- proposals, sweeps, deliveries -----------------------------------------------------------------------------------
-
-
-@DBOS.workflow()
-def propose_run(run_id: str) -> None:
-    """A search with the taxonomy read anew."""
-    try:
-        propose_all(run_id)
-    except BetonError as error:
-        fail(run_id, error.as_problem())
-
-
-@DBOS.step()
-def propose_all(run_id: str) -> None:
-    """Read once, try everything, keep the finds."""
-    place = the_place()
-    with place.store.transaction() as tx:
-        run = runs.begin(tx, run_id, workflow_id=run_id)
-        connection = connections.get(tx, run.connection_id or "")
-
-    def tell(what: str, done: int, total: int) -> None:
-        if done == total or done % 50 == 0:
-            with place.store.transaction() as tx:
-                runs.progress(tx, run_id, done=done, total=total, message=what)
-
-    async def work() -> None:
-        await observe(place, connection, as_of=instant(_window(run).end))
-        await propose(place, connection, question_from(run.request["question"]), _window(run), progress=tell, run_id=run_id)
-
-    asyncio.run(work())
-
-
-def question_from(told: dict[str, Any]) -> Question:
-    """The question in a run's request: unit, entry and outcome as a hypothesis file writes them."""
-    shape = Hypothesis.model_validate(told | {"clauses": [{"kind": "age", "at_least": "1d"}]})
-    return Question(shape.unit, shape.entry, shape.outcome)
-
-
-def _window(run: Run) -> Window:
-    return window_of(datetime.fromisoformat(run.request["as_of"]), run.request["window_days"])
+# --- sweeps, deliveries ----------------------------------------------------------------------------------------------
 
 
 @DBOS.workflow()
