@@ -13,7 +13,7 @@ from sqlmodel import Field
 from beton.lifecycle import Status
 from beton.roles import Role
 from beton.signals import DeliveryStatus
-from beton.store.columns import Owned, Row, belongs_to, document, maybe_document, maybe_moment, microsecond_moment, moment, one_of
+from beton.store.columns import Instant, Owned, Row, belongs_to, document, maybe_document, maybe_moment, microsecond_moment, moment, one_of
 
 UNIT_KINDS = ("person", "account")
 VERDICTS = ("clears", "does_not_clear", "cannot_tell")
@@ -117,6 +117,20 @@ class ApiKeyRow(Owned, Row, table=True):
     created_at: datetime = moment()
     last_used_at: datetime | None = maybe_moment()
     revoked_at: datetime | None = maybe_moment()
+
+
+class KeptAnswerRow(Owned, Row, table=True):
+    """What a caller was told under an Idempotency-Key, to be told again: sealed, since it may hold a secret that is shown once."""
+
+    __tablename__ = "kept_answer"
+    caller_id: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    asked: str
+    status: int | None = None
+    headers: dict[str, str] = document()
+    answer_sealed: str | None = None
+    created_at: datetime = Field(sa_type=Instant, index=True)
 
 
 class TaxonomySnapshotRow(Owned, Row, table=True):

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from beton.store.migrations.walls import BY_SECRET, let_see, wall_in
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -17,6 +19,7 @@ TABLES = (
     "access_link",
     "session",
     "api_key",
+    "kept_answer",
     "taxonomy_snapshot",
     "hypothesis",
     "run",
@@ -37,6 +40,7 @@ def upgrade() -> None:
     _access_link()
     _session()
     _api_key()
+    _kept_answer()
     _taxonomy_snapshot()
     _hypothesis()
     _run()
@@ -47,6 +51,10 @@ def upgrade() -> None:
     _request_ledger()
     _request_place()
     _guards()
+    wall_in(table for table in TABLES if table not in ("workspace", "account"))
+    for table in ("access_link", "session", "api_key"):
+        let_see(table, BY_SECRET, "secret")
+    let_see("member", "account_id", "account")
 
 
 def downgrade() -> None:
@@ -165,6 +173,7 @@ def _session() -> None:
 def _api_key() -> None:
     op.create_table(
         "api_key",
+        "kept_answer",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -180,6 +189,23 @@ def _api_key() -> None:
         sa.UniqueConstraint("digest", name=op.f("uq_api_key_digest")),
     )
     op.create_index(op.f("ix_api_key_workspace_id"), "api_key", ["workspace_id"])
+
+
+def _kept_answer() -> None:
+    op.create_table(
+        "kept_answer",
+        sa.Column("caller_id", sa.String(), nullable=False),
+        sa.Column("key", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("asked", sa.String(), nullable=False),
+        sa.Column("status", sa.Integer()),
+        sa.Column("headers", sa.JSON(), nullable=False),
+        sa.Column("answer_sealed", sa.String()),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_kept_answer_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("caller_id", "key", name=op.f("pk_kept_answer")),
+    )
+    op.create_index(op.f("ix_kept_answer_created_at"), "kept_answer", ["created_at"])
 
 
 def _taxonomy_snapshot() -> None:

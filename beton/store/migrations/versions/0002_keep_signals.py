@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from beton.store.migrations.walls import wall_in
+
 revision = "0002"
 down_revision = "0001"
 branch_labels = None
@@ -42,6 +44,7 @@ def upgrade() -> None:
     _search_record()
     _confirmation()
     _model_spend()
+    wall_in(TABLES)
 
 
 def downgrade() -> None:
