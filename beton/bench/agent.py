@@ -60,7 +60,7 @@ def run_agent_bench(
         runs = [run for task in tasks for run in task.result()]
     compared = [one for run in runs for one in run.beside]
     rivals = [rivalry(name, where, compared) for where in (LATER, FRESH) for name in NAMES] if "rivals" in parts else []
-    figures = {name: one for name, one in told_of.figures(runs, frozenset(parts), rivals) if one.replicates}
+    figures = dict(told_of.figures(runs, frozenset(parts), rivals))
     return report(
         seed,
         figures,

@@ -30,20 +30,25 @@ def figures(runs: Sequence[Run], parts: frozenset[str], rivals: Sequence[Rivalry
     planted, nothing = [one for one in runs if not one.null], [one for one in runs if one.null]
     if "recovery" in parts:
         yield from of_lists("", [one.without for one in planted])
-    if "null" in parts:
+    if "null" in parts and nothing:
         yield "null_silent", _silent([one.without for one in nothing])
     if "models" in parts:
         for name in sorted({name for one in runs for name in one.models}):
             yield from of_lists(f"{name}_model_", [one.models[name] for one in planted])
-            yield f"{name}_model_null_silent", _silent([one.models[name] for one in nothing])
+            if nothing:
+                yield f"{name}_model_null_silent", _silent([one.models[name] for one in nothing])
         yield from _harm(planted, nothing)
     for one in rivals:
-        if one.where == LATER and one.difference.n:
+        if one.where == LATER and (one.difference.n or not one.lacks):
             yield from _against(one)
 
 
 def of_lists(prefix: str, lists: Sequence[Shown]) -> Iterator[tuple[str, Figure]]:
-    """The figures of a kind of list, over worlds with causes."""
+    """The figures of a kind of list, over worlds with causes; what has no case is left out."""
+    yield from ((name, one) for name, one in _measured(prefix, lists) if one.replicates)
+
+
+def _measured(prefix: str, lists: Sequence[Shown]) -> Iterator[tuple[str, Figure]]:
     sought = [one for each in lists for one in each.sought if one.findable]
     told = f"planted causes of which one of the first lines says the same (Jaccard of the units that fire >= {ALIKE:g})"
     yield f"{prefix}recovered", about_at_least(sum(one.recovered for one in sought), len(sought), LEVEL, told)
@@ -125,10 +130,10 @@ def lists(runs: Sequence[Run]) -> dict[str, Any]:
     }
     for name in sorted({name for one in runs for name in one.models}):
         kinds[f"{name}_model"] = [one.models[name] for one in runs if not one.null]
-    return {kind: _of_lists(several) for kind, several in kinds.items() if several}
+    return {kind: _described(several) for kind, several in kinds.items() if several}
 
 
-def _of_lists(several: Sequence[Shown]) -> dict[str, Any]:
+def _described(several: Sequence[Shown]) -> dict[str, Any]:
     kept = [one for each in several for one in each.retained_recommended]
     return {
         "runs": len(several),

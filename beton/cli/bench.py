@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
@@ -22,13 +23,14 @@ def kernel(
     *,
     events: Annotated[int, Parameter(help="Events of the made-up history.")] = 10_000_000,
     hypotheses: Annotated[int, Parameter(help="Hypotheses that are evaluated.")] = 1_000,
+    file: Annotated[str | None, Parameter(help="The Parquet file to read; if there is none, the made-up history is written there.")] = None,
     threads: Annotated[int, Parameter(help="Threads that each competitor may use.")] = 2,
     full: Annotated[bool, FLAG, Parameter(help="Let competitors run every hypothesis, not a stated sample.")] = False,
     seed: Seed = None,
     as_json: AsJson = False,
 ) -> int:
     """The evaluation of hypotheses beside databases and data frames, with equal results as a condition."""
-    found = _kernel(events, hypotheses, threads, full, seed)
+    found = _kernel(events, hypotheses, threads, full, seed, file)
     _told("kernel", found, as_json)
     return 0 if _kernel_holds(found) else 1
 
@@ -104,10 +106,11 @@ def _kernel_holds(found: dict[str, Any]) -> bool:
     return bool(found.get("equal_results", True))
 
 
-def _kernel(events: int, hypotheses: int, threads: int, full: bool, seed: int | None) -> dict[str, Any]:
+def _kernel(events: int, hypotheses: int, threads: int, full: bool, seed: int | None, file: str | None = None) -> dict[str, Any]:
     from beton.bench.kernel import run_kernel_bench
 
-    return run_kernel_bench(events, hypotheses, 7 if seed is None else seed, threads=threads, full=full, tell=say)
+    path = None if file is None else Path(file)
+    return run_kernel_bench(events, hypotheses, 7 if seed is None else seed, file=path, threads=threads, full=full, tell=say)
 
 
 def _truth(seed: int | None, world: Sequence[str], own: OwnEvents | None, replicates: int) -> dict[str, Any]:
@@ -168,6 +171,8 @@ def _beside(found: dict[str, Any]) -> None:
         return
     columns = ("rival", "measured on", "recall", "our lift", "its lift", "difference", "from", "to", "clearly behind in")
     table(columns, [_rival(one) for one in found["rivals"]], title="Lift at equal recall", right=columns[2:8])
+    for line in found["not_compared"]:
+        say(f"Not compared: {line}.")
 
 
 def _rival(one: dict[str, Any]) -> tuple[str, ...]:
