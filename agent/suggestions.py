@@ -81,7 +81,14 @@ class SuggestedQuestion:
     def to_json(self) -> dict[str, Any]:
         """For command line and API."""
         parts = {"unit": self.unit.to_json(), "entry": self.entry.to_json() if self.entry else None, "outcome": self.outcome.to_json()}
-        return {"sentence": self.sentence, **parts, "horizon_days": self.horizon_days, "needs": self.needs}
+        return {"sentence": self.sentence, **parts, "horizon_days": self.horizon_days, "needs": self.needs, "definition": self._definition()}
+
+    def _definition(self) -> dict[str, Any] | None:
+        """Unit, entry and outcome as a hypothesis file writes them; None where a value is lacking."""
+        if self.needs:
+            return None
+        told = self.question().ask({"kind": "age", "at_least": "1d"}).to_json()
+        return {key: value for key, value in told.items() if key in ("unit", "entry", "outcome")}
 
 
 @dataclass(frozen=True)

@@ -101,10 +101,12 @@ def taxonomy(
     as_of: AsOf = None,
     as_json: AsJson = False,
 ) -> None:
-    """Read what a project calls things: events, properties and group types, with volumes."""
+    """Read what a project calls things: events, properties and group types, with volumes; and what is untidy about the names."""
     with opened() as place:
+        from agent.lint import lint
         from backtest.taxonomy import TaxonomyChange
         from beton.work.observing import observe
+        from beton.work.provenance import signal_carriers
 
         connection = choose_connection(place, name)
         if kept:
@@ -113,10 +115,15 @@ def taxonomy(
             with showing() as tell:
                 tell("Reading the taxonomy", 0, 1)
                 found, change = asyncio.run(observe(place, connection, sample_values=values, as_of=instant(as_of)))
+        remarks, signal = [one.to_json() for one in lint(found)], signal_carriers(place, connection.id)
     if as_json:
-        print_json({"connection": connection.name, "taxonomy": found.model_dump(mode="json"), "changes": change.model_dump(mode="json")})
+        told = {"connection": connection.name, "taxonomy": found.model_dump(mode="json"), "changes": change.model_dump(mode="json")}
+        print_json(told | {"remarks": remarks, "signal": signal})
         return
     _tell_taxonomy(found, change)
+    table(("remark", "what"), [(one["code"], one["sentence"]) for one in remarks])
+    if signal:
+        write("In the newest search, these events carried the signal: " + ", ".join(f"{one['event']} ({one['share']:.0%})" for one in signal))
 
 
 def _tell_taxonomy(found: Taxonomy, change: TaxonomyChange) -> None:

@@ -9,6 +9,7 @@ from sqlmodel import col
 
 from beton.errors import Conflict, NotFound
 from beton.store import audit
+from beton.store.agent_tables import ConfirmationRow, FactRow, ModelSpendRow, QuestionRow, SearchRecordRow
 from beton.store.columns import new_id
 from beton.store.records import Connection, ConnectionStatus
 from beton.store.store import Transaction
@@ -34,6 +35,7 @@ from beton.store.tables import (
 
 _TABLE, _KEY = "connection", "api_key_sealed"
 _OWNED: tuple[Any, ...] = (
+    ConfirmationRow, SearchRecordRow, FactRow, QuestionRow,
     HypothesisRow, RunRow, TaxonomySnapshotRow, LiveMatchRow, LiveCursorRow, ErasedUnitRow, RequestLedgerRow, RequestPlaceRow,
 )  # fmt: skip
 """What refers to nothing but its connection, once its own dependants are gone."""
@@ -151,6 +153,7 @@ def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
         (BacktestRow, col(BacktestRow.hypothesis_id).in_(hypotheses)),
         (BacktestFireRow, col(BacktestFireRow.hypothesis_id).in_(hypotheses)),
         (ReadBucketRow, col(ReadBucketRow.run_id).in_(runs)),
+        (ModelSpendRow, col(ModelSpendRow.run_id).in_(runs)),
         *((row_type, row_type.connection_id == connection_id) for row_type in _OWNED),
         (ConnectionRow, col(ConnectionRow.id) == connection_id),
     )

@@ -86,7 +86,7 @@ def confirmations(tx: Transaction, hypothesis_id: str) -> list[Confirmation]:
     query = sa.select(ConfirmationRow).where(
         col(ConfirmationRow.hypothesis_id) == hypothesis_id, col(ConfirmationRow.workspace_id) == tx.workspace_id
     )
-    rows = tx.session.execute(query.order_by(col(ConfirmationRow.created_at), col(ConfirmationRow.run_id))).scalars()
+    rows = tx.session.execute(query.order_by(col(ConfirmationRow.created_at), col(ConfirmationRow.hypothesis_version))).scalars()
     return [Confirmation.model_validate(row.model_dump(exclude={"workspace_id", "created_at"})) for row in rows]
 
 

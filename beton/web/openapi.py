@@ -22,6 +22,7 @@ from beton.web.access.policy import OPEN
 from beton.web.api import api_router
 from beton.web.api.bodies import TAKEN
 from beton.web.api.resources import SENT
+from beton.web.api.search_resources import SENT_BY_SEARCHES
 from beton.web.injected import NAMES
 from beton.web.probes import healthz, readyz
 from beton.web.problems import MEDIA_TYPE
@@ -112,7 +113,7 @@ def _without_false(node: Any) -> Any:
 
 def _bodies() -> dict[str, Any]:
     """Everything that is sent or taken in, by the names of the models."""
-    modes: list[Any] = [(model, "serialization") for model in SENT] + [(model, "validation") for model in TAKEN]
+    modes: list[Any] = [(model, "serialization") for model in (*SENT, *SENT_BY_SEARCHES)] + [(model, "validation") for model in TAKEN]
     _, whole = models_json_schema(modes, ref_template=_REF)
     return {name: _tidy(schema) for name, schema in whole["$defs"].items()}
 

@@ -74,6 +74,13 @@ def provenance(record: Mapping[str, Any], of_line: Mapping[str, Any]) -> dict[st
     }
 
 
+def signal_carriers(place: Workplace, connection_id: str) -> list[dict[str, Any]]:
+    """Which few events carried the signal in the newest search of a connection; nothing before the first."""
+    with place.store.reading() as tx:
+        newest = search_records.latest(tx, connection_id)
+    return [] if newest is None else newest.content["signal"]
+
+
 def why(place: Workplace, hypothesis_id: str) -> dict[str, Any]:
     """The answer for a kept hypothesis: every search that has proposed it, newest first, and every look at data that confirmed it or did not."""
     with place.store.reading() as tx:

@@ -9,12 +9,27 @@ from beton.errors import Conflict, NotFound, StoreError
 from beton.lifecycle import Action
 from beton.roles import Permission
 from beton.signals import AttemptOutcome, DeliveryStatus
-from beton.store import api_keys, audit, backtests, connections, deliveries, hypotheses, live, routes, runs, signals, taxonomies
+from beton.store import (
+    api_keys,
+    audit,
+    backtests,
+    connections,
+    deliveries,
+    hypotheses,
+    live,
+    questions,
+    routes,
+    runs,
+    search_records,
+    signals,
+    taxonomies,
+)
 from beton.store.engines import open_engine
 from beton.store.erasure import erase_unit
 from beton.store.records import Connection, LiveFired, LiveMatch, NewBacktest, Route
 from beton.store.rotation import SEALED_COLUMNS, reseal_all
 from beton.store.sealing import Sealer
+from beton.store.search_records import Confirmation
 from beton.store.store import Store
 from beton.store.tables import RequestLedgerRow, RequestPlaceRow, Row
 from tests.conftest import Clock
@@ -111,6 +126,12 @@ def test_a_connection_with_hypotheses_is_removed_only_by_force_and_then_without_
         run = runs.queue(tx, "backtest", connection_id=connection.id)
         runs.save_bucket(tx, run.id, 0, {})
         told = {"hypothesis_id": hypothesis.id, "hypothesis_version": 1, "run_id": run.id, "fingerprint": "f1", "result": {}, "clears": None}
+        questions.confirm(tx, connection.id, {}, window_days=90, actor="ada")
+        questions.add_fact(tx, connection.id, "It rains.", actor="ada")
+        search_records.keep(tx, run.id, connection.id, {})
+        search_records.spend(tx, run.id, calls=1, tokens=2, money=0.1)
+        look = {"run_id": run.id, "fingerprint": "f1", "connection_id": connection.id, "hypothesis_id": hypothesis.id, "hypothesis_version": 1}
+        search_records.log_confirmations(tx, [Confirmation(confirmed_from=tx.now, confirmed_until=tx.now, **look)])
         (result,) = backtests.record(tx, [NewBacktest(as_of=tx.now, window_days=90, **told)])
         hypotheses.decide(tx, hypothesis.id, Action.PAUSE, expected_row_version=2, actor="ada")
         hypotheses.decide(tx, hypothesis.id, Action.RETIRE, expected_row_version=3, actor="ada")

@@ -2,12 +2,13 @@
 
 from litestar import Router
 
-from beton.web.api import connections, decisions, hypotheses, routes, runs, signals
+from beton.web.api import connections, decisions, hypotheses, routes, runs, searching, signals
 
 PREFIX = "/api/v1"
 
 
 def api_router() -> Router:
     """All of it."""
-    handlers = [*hypotheses.HANDLERS, *decisions.HANDLERS, *connections.HANDLERS, *runs.HANDLERS, *signals.HANDLERS, *routes.HANDLERS]
+    rooms = (hypotheses, decisions, connections, runs, searching, signals, routes)
+    handlers = [handler for room in rooms for handler in room.HANDLERS]
     return Router(path=PREFIX, route_handlers=handlers)

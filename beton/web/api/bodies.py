@@ -91,13 +91,30 @@ class NewBacktestBody(Body):
 
 
 class NewProposalsBody(Body):
-    """A question to be searched for: behaviour of these units that precedes this outcome."""
+    """A question to be searched for: behaviour of these units that precedes this outcome. Without an outcome it is the one that was confirmed."""
 
     connection: Name
+    outcome: dict[str, Any] | None = Field(default=None, description="The outcome, as in a hypothesis. Null: what was confirmed for the connection.")
+    entry: str | dict[str, Any] | None = Field(default=None, description="The event that starts a unit's clock, as in a hypothesis.")
+    unit: str | dict[str, Any] = Field(default="person", description="Whose behaviour, as in a hypothesis.")
+    window_days: WindowDays | None = Field(default=None, description="Days of history, ending a minute ago. Null: 90, or what was confirmed.")
+
+
+class QuestionBody(Body):
+    """What is to be predicted in a connection, as a person confirms it."""
+
     outcome: dict[str, Any] = Field(description="The outcome, as in a hypothesis.")
     entry: str | dict[str, Any] | None = Field(default=None, description="The event that starts a unit's clock, as in a hypothesis.")
     unit: str | dict[str, Any] = Field(default="person", description="Whose behaviour, as in a hypothesis.")
     window_days: WindowDays = 90
+    leave_out_internal: bool = Field(default=False, description="Add the suggested filters against internal traffic to the entry event.")
+    share_values: bool | None = Field(default=None, description="Whether a model may see values of event properties. Null: as before.")
+
+
+class FactBody(Body):
+    """A fact about the business."""
+
+    text: Annotated[str, Field(min_length=1, max_length=500)]
 
 
 class NewRouteBody(Body):
@@ -109,6 +126,6 @@ class NewRouteBody(Body):
 
 
 TAKEN: tuple[type[BaseModel], ...] = (
-    NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, NewRouteBody,
+    NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody, NewRouteBody,
 )  # fmt: skip
 """Every body that the API takes in."""

@@ -8,10 +8,6 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from backtest import Hypothesis
-from backtest.durations import DAY
-from backtest.reading import read_hypothesis
-from backtest.refusals import Fault as LanguageFault
 from beton.errors import BadInput, Fault
 from beton.lifecycle import Status
 from beton.roles import Permission
@@ -22,12 +18,14 @@ from beton.web.api.asking import LOCATION, Cursor, Limit, listed, refusals
 from beton.web.api.bodies import NewBacktestBody, NewProposalsBody
 from beton.web.api.resources import RunPage, RunRead
 from beton.web.injected import TheHands, ThePlace
+from beton.work.asking import confirmed_question, question_json, read_question
 from beton.work.backtesting import default_as_of
 from beton.work.workplace import Workplace
 
 RunStatuses = Annotated[list[RunStatus] | None, QueryParameter(description="May be given several times.")]
 Kind = Annotated[RunKind | None, QueryParameter()]
 ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
+WINDOW_DAYS = 90
 WORTH_TESTING = (Status.DRAFT, Status.PROPOSED, Status.SNOOZED, Status.APPROVED, Status.PAUSED)
 
 
@@ -88,8 +86,8 @@ def start_backtest(place: ThePlace, hands: TheHands, data: JSONBody[NewBacktestB
 def start_proposals(place: ThePlace, hands: TheHands, data: JSONBody[NewProposalsBody]) -> Response[RunRead]:
     """Search a connection for behaviour that precedes an outcome. What is found is listed as proposed hypotheses when the run is done."""
     connection = place.connection(data.connection)
-    question = _question(data)
-    return _queued(hands.jobs.start_proposals(connection, question, default_as_of(place.clock()), data.window_days))
+    question, days = _question(place, connection, data)
+    return _queued(hands.jobs.start_proposals(connection, question, default_as_of(place.clock()), days))
 
 
 def _to_test(place: Workplace, connection: Connection, ids: list[str] | None) -> list[str]:
@@ -109,19 +107,15 @@ def _to_test(place: Workplace, connection: Connection, ids: list[str] | None) ->
     return found
 
 
-def _question(data: NewProposalsBody) -> dict[str, Any]:
-    """Unit, entry and outcome in their canonical form. A question is a hypothesis without clauses: a stand-in lets the language's reader judge it."""
-    told = {"unit": data.unit, "entry": data.entry, "outcome": data.outcome, "clauses": [{"kind": "age", "at_least": "1d"}]}
-    read = read_hypothesis(told)
-    if not isinstance(read, Hypothesis):
-        raise BadInput("The question cannot be read.", [_fault(one) for one in read])
-    if read.horizon >= data.window_days * DAY:
-        raise BadInput("The question leaves nothing of the window.", [Fault("outcome.horizon", "is as long as the window", None, ("14d",))])
-    return {key: value for key, value in read.to_json().items() if key in ("unit", "entry", "outcome")}
-
-
-def _fault(one: LanguageFault) -> Fault:
-    return Fault(one.field, one.message, None, (one.nearest,) if one.nearest else ())
+def _question(place: Workplace, connection: Connection, data: NewProposalsBody) -> tuple[dict[str, Any], float]:
+    """Unit, entry and outcome in their canonical form, and the days: as asked for, or as a person has confirmed them."""
+    if data.outcome is not None:
+        days = data.window_days or WINDOW_DAYS
+        return question_json(read_question(data.unit, data.entry, data.outcome, days)), days
+    if data.entry is not None or data.unit != "person":
+        raise BadInput("An entry or a unit needs an outcome.", [Fault("outcome", "is missing")])
+    kept = confirmed_question(place, connection)
+    return kept.definition, data.window_days or kept.window_days
 
 
 def _queued(run: Run) -> Response[RunRead]:
