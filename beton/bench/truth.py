@@ -1,4 +1,4 @@
-"""`beton bench truth`: does Beton say what is so? False finds, coverage, traps, ended effects and the watch, each with its bound.
+"""`beton bench truth`: does Beton say what is so? False finds, coverage, confidence, traps, ended effects and the watch, each with its bound.
 
 The caller's seed decides all draws. Replicates are spread over processes; how many there are changes no number.
 """
@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from statistics import median
 from typing import Any
 
-from beton.bench import coverage, drifting, null, plants
+from beton.bench import calibrated, coverage, drifting, null, plants
 from beton.bench.crew import Crew
 from beton.bench.figures import Figure, at_least, at_most, report, within
 from beton.bench.projects import OwnEvents, holds_events, worlds
@@ -23,6 +23,9 @@ COVERAGE = 14
 """Simulated tables and samples of worlds per null replicate, halved: at 200 each kind of interval is drawn more than 2,000 times."""
 
 SEEDS_OF_PLANTS = 4
+SEEDS_OF_CONFIDENCE = 25
+"""Searches of each built-in world: enough for more than 200 finds with a confidence from 0.8 to 0.9."""
+
 MEDIAN_FIRES = 100
 IN_ONE_TASK = 20
 
@@ -49,20 +52,24 @@ def run_truth_bench(
 def _tasks(crew: Crew, seed: int, names: Sequence[str], own: OwnEvents | None, replicates: int) -> dict[str, list[Future[Any]]]:
     """The slowest first."""
     shares = _shares(replicates, len(names))
-    found: dict[str, list[Future[Any]]] = {"null": [], "own": [], "plants": [], "covered": [], "tables": [], "watched": []}
+    found: dict[str, list[Future[Any]]] = {"null": [], "own": [], "plants": [], "confident": [], "covered": [], "tables": [], "watched": []}
     for number, (name, share) in enumerate(zip(names, shares, strict=True)):
         found["null"].append(crew.send(f"shuffled outcomes of {name}", null.of_world, name, seed, number, share))
     for number, part in enumerate(_parts(replicates) if own else ()):
         found["own"].append(crew.send("shuffled outcomes of the file", null.of_events, own, seed, 1_000 + number, part))
     for number, (name, share) in enumerate(zip(names, _shares(2 * COVERAGE * replicates, len(names)), strict=True)):
         found["covered"].append(crew.send(f"intervals of {name}", coverage.of_world, name, seed, 2_000 + number, share))
-    several = max(1, round(SEEDS_OF_PLANTS * replicates / REPLICATES))
     for name in names:
-        seeds = range(seed, seed + (1 if holds_events(name) else several))
-        found["plants"] += [crew.send(f"plants of {name}", plants.of_world, name, one) for one in seeds]
+        found["plants"] += [crew.send(f"plants of {name}", plants.of_world, name, one) for one in _seeds(name, seed, SEEDS_OF_PLANTS, replicates)]
+        searched = _seeds(name, seed, SEEDS_OF_CONFIDENCE, replicates)
+        found["confident"] += [crew.send(f"confidence in {name}", calibrated.of_world, name, one) for one in searched]
     found["tables"] = [crew.send("simulated tables", coverage.of_tables, seed, 3_000, 2 * COVERAGE * replicates)]
     found["watched"] = [crew.send("the watch", drifting.watch, seed, 4_000, 2 * replicates)]
     return found
+
+
+def _seeds(name: str, seed: int, several: int, replicates: int) -> range:
+    return range(seed, seed + (1 if holds_events(name) else max(1, round(several * replicates / REPLICATES))))
 
 
 def _shares(count: int, parts: int) -> list[int]:
@@ -83,6 +90,7 @@ def _figures(results: dict[str, list[Any]], own: OwnEvents | None) -> Iterator[t
         yield f"null_clears_{name}", at_most(total.cleared, total.runs, 0.10, f"searches in which anything clears the bar: {SHUFFLED}")
         yield f"null_finds_{name}", at_most(total.found, total.runs, 0.10, f"searches that propose anything, before confirmation: {SHUFFLED}")
     yield from _covered(sum(results["tables"] + results["covered"], coverage.nothing()))
+    yield from _confident(sum(results["confident"], calibrated.Forecasts()))
     yield from _planted(sum(results["plants"], plants.Plants()))
     yield from _watched(sum(results["watched"], drifting.Watched(0, 0, ())))
 
@@ -108,6 +116,17 @@ def _covered(found: coverage.Coverage) -> Iterator[tuple[str, Figure]]:
         if found.drawn[kind]:
             told = f"share of nominal 95 % intervals that hold the truth: {how}"
             yield f"coverage_{kind}", within(found.held[kind], found.drawn[kind], 0.93, 0.97, told)
+
+
+def _confident(found: calibrated.Forecasts) -> Iterator[tuple[str, Figure]]:
+    told = found.calibration
+    if told is None:
+        return
+    for bin_ in (one for one in told.bins if (one.low, one.high) == (0.8, 0.9)):
+        how = "finds shown with a confidence from 0.8 to 0.9 whose precision on the confirming part is at least the one asked"
+        yield "confidence_80_to_90", within(round(bin_.came_true * bin_.count), bin_.count, 0.75, 0.95, how)
+    how = "Brier score of the confidence of all finds shown, against that of their common rate as everybody's forecast"
+    yield "confidence_brier", Figure(told.brier, f"< {told.brier_of_base_rate:.4f}", told.count, told.brier < told.brier_of_base_rate, how)
 
 
 def _planted(found: plants.Plants) -> Iterator[tuple[str, Figure]]:

@@ -1,5 +1,7 @@
 """Shrunken precision and its calibration, against the worked figures."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.special import betaln
 from scipy.stats import beta
 
-from backtest.confidence import LEAST_SPREAD, Prior, calibration, fitted_prior
+from backtest.confidence import DRIFT, LEAST_SPREAD, Asked, Prior, asked, calibration, fitted_prior
 
 HITS = np.array([30, 12, 45, 8, 60, 3, 22, 15])
 N = np.array([60, 40, 60, 40, 150, 10, 100, 60])
@@ -57,6 +59,41 @@ def test_confidence_grows_with_hits_and_falls_with_the_bar(hits: int, misses: in
     usual = 3.2 / 8.6
     observed = hits / n if n else usual
     assert min(usual, observed) - 1e-9 <= prior.shrunk(hits, n) <= max(usual, observed) + 1e-9
+
+
+def test_many_hypotheses_with_some_that_always_hit_have_a_prior_between_the_extremes():
+    rng = np.random.default_rng(3)
+    n = rng.integers(20, 80, 300)
+    precision = np.where(rng.random(300) < 0.05, 1.0, rng.beta(3, 10, 300))
+    prior = fitted(rng.binomial(n, precision), n)
+    usual = prior.alpha / (prior.alpha + prior.beta)
+    assert 0.2 < usual < 0.4
+    assert 1 < prior.alpha + prior.beta < 20
+
+
+@pytest.mark.parametrize(
+    ("precision", "base", "later_base", "told"), [(None, 0.2, 0.1, (0.15, 0.3)), (None, 0.2, None, (0.3, 0.3)), (0.4, 0.2, 0.25, (0.4, 0.32))]
+)
+def test_what_is_asked_of_later_data_is_carried_to_the_base_rate_so_far(
+    precision: float | None, base: float, later_base: float | None, told: tuple[float, float]
+):
+    found = asked(precision, 1.5, base, later_base)
+    assert found is not None
+    assert (found.later, found.so_far) == pytest.approx(told)
+
+
+def test_no_precision_stands_for_a_bar_beyond_every_case():
+    assert asked(None, 1.5, 0.8, None) is asked(None, 1.5, None, 0.1) is asked(0.9, 1.5, 0.2, 0.1) is None
+
+
+def test_later_data_are_less_sure_than_those_seen():
+    prior = Prior(3.2, 5.4)
+    for hits, towards in ((60, -1), (10, 1)):
+        told, later = prior.confidence(hits, 100, 0.35), prior.later_confidence(hits, 100, Asked(0.35, 0.35))
+        assert (later - told) * towards > 0
+        drawn = np.random.default_rng(1).normal(0, DRIFT, 20_000)
+        by_drawing = np.mean([beta.sf(min(1.0, 0.35 * math.exp(-one)), 3.2 + hits, 5.4 + 100 - hits) for one in drawn[:2_000]])
+        assert later == pytest.approx(by_drawing, abs=0.02)
 
 
 def test_equal_precisions_are_shrunk_to_one_another():
