@@ -139,10 +139,9 @@ class Aliases:
         """A text of the project's people as a model may see it: in opaque mode, names that occur in it are written as their ids."""
         if self.sharing.mode == "names":
             return text
-        known = [(str(key), shown) for letter in "epg" for key, shown in self._tables[letter].shown.items() if len(str(key)) > 1]
-        for name, shown in sorted(known, key=lambda one: -len(one[0])):
-            text = re.sub(re.escape(name), shown, text, flags=re.IGNORECASE)
-        return text
+        ids = {str(key).casefold(): shown for letter in "epg" for key, shown in self._tables[letter].shown.items() if len(str(key)) > 1}
+        longest_first = sorted(ids, key=lambda name: (-len(name), name))
+        return re.sub("|".join(map(re.escape, longest_first)) or r"(?!)", lambda found: ids.get(found[0].casefold(), "…"), text, flags=re.IGNORECASE)
 
     def known(self, letter: str, written: str) -> str | None:
         """The name behind what is shown of this kind (`e`, `p`, `g`), or None."""

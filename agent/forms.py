@@ -5,6 +5,7 @@ The exact form of a hypothesis is that of the language with the names of the pro
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from agent.aliases import LONGEST_WORDS, Aliases
@@ -21,22 +22,16 @@ FLAGS = ["cause", "marker", "consequence", "own_path", "duplicate_of", None]
 LENGTH = {"type": "string", "pattern": "^[1-9][0-9]{0,2}[dhm]$"}
 
 
-def tools(aliases: Aliases) -> tuple[Tool, ...]:
-    """All five, with the names that `aliases` shows now."""
+def tools(aliases: Aliases, candidates: Sequence[str] = ()) -> tuple[Tool, ...]:
+    """All five, `finish` last, with the names that `aliases` shows now and the ids of the candidates that were shown."""
     event, key = _one_of(aliases.names("e")), _one_of(aliases.names("p"))
     either = {"anyOf": [_one_of([*aliases.names("e"), *aliases.names("p")]), {"type": "null"}]}
     most = {"type": "integer", "minimum": 1, "maximum": 20}
     clauses = {"type": "array", "minItems": 1, "maxItems": 3, "items": {"type": "object"}}
     definitions = _language(event, key)
     exact = {"type": "array", "minItems": 1, "maxItems": 3, "items": definitions.pop("Clause")}
-    note = {
-        "candidate": {"type": "string", "pattern": "^c[0-9]{1,3}$"},
-        "sentence": TEXT,
-        "reason": TEXT,
-        "flag": {"enum": FLAGS},
-        "duplicate_of": {"anyOf": [{"type": "string", "pattern": "^c[0-9]{1,3}$"}, {"type": "null"}]},
-    }
     plain_note = {"candidate": {"type": "string"}, "sentence": TEXT, "reason": TEXT, "flag": {"enum": FLAGS}, "duplicate_of": _nullable}
+    note = plain_note | {"candidate": {"enum": [*candidates]}, "duplicate_of": {"enum": [*candidates, None]}} if candidates else plain_note
     return (
         _tool("look_at_event", "What is known of an event.", {"name": {"type": "string"}}, {"name": event}),
         _tool("look_at_property", "What is known of a property of events.", {"name": {"type": "string"}}, {"name": key}),
@@ -57,7 +52,7 @@ def tools(aliases: Aliases) -> tuple[Tool, ...]:
             "finish",
             "End, with a note for each candidate worth one.",
             {"notes": {"type": "array", "maxItems": 40, "items": _closed(plain_note)}},
-            {"notes": {"type": "array", "maxItems": 40, "items": _closed(note)}},
+            {"notes": {"type": "array", "maxItems": min(len(candidates), 20), "items": _closed(note)}},
         ),
     )
 

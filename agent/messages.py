@@ -96,7 +96,8 @@ class Model(Protocol):
 def trimmed(messages: Sequence[Message], most_tokens: int) -> list[Message]:
     """The same conversation in at most so many tokens by estimate: the first two messages and as many of the last as fit.
 
-    What an answer belongs to stays with it, and where anything is left out it is said. The first two and the last exchange stay whatever they take.
+    What an answer belongs to stays with it, and where anything is left out it is said. The first two stay whatever they take, and so does the last
+    exchange, though what a tool answered there is cut where it alone takes more than half of the room.
     """
     room = most_tokens * CHARACTERS_PER_TOKEN
     head, tail = list(messages[:2]), _exchanges(messages[2:])
@@ -109,7 +110,13 @@ def trimmed(messages: Sequence[Message], most_tokens: int) -> list[Message]:
         kept.insert(0, exchange)
     if gone := len(tail) - len(kept):
         head = [*head[:-1], Message(head[-1].role, f"{head[-1].text}\n\n({gone} earlier steps are left out here.)")]
-    return head + [one for exchange in kept for one in exchange]
+    return head + [_cut(one, room // 2) for exchange in kept for one in exchange]
+
+
+def _cut(one: Message, most: int) -> Message:
+    if one.role != "tool" or len(one.text) <= most:
+        return one
+    return Message("tool", f"{one.text[:most]}\n</data>\n(The rest is cut off here.)")
 
 
 def _exchanges(messages: Sequence[Message]) -> list[list[Message]]:

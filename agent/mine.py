@@ -18,7 +18,7 @@ from agent.memory import LeftOut, Memory, leave_out
 from agent.messages import CHARACTERS_PER_TOKEN, Message, Model, ModelFailure, Reply, Tool, Used, trimmed
 from agent.prompting import Prompts, load_prompts
 from agent.record import Cost, ModelNamed, Record, RuledOut, Stopped, Turn, Words
-from agent.tools import Desk, as_data, written_as_data
+from agent.tools import ARGUMENTS, LONGEST_RESULT, Desk, as_data, written_as_data
 from backtest.taxonomy import Taxonomy
 
 Told = Callable[[Spent, str], None]
@@ -144,8 +144,13 @@ class _Talk:
         self.purse = Purse(self.budget)
         self.aliases = Aliases(self.taxonomy, self.sharing)
         self.desk = Desk(self.discovery, self.taxonomy, self.aliases, self.model.name)
-        self.room = self.budget.context_tokens
-        self.tools = tools(self.aliases)
+        self._within(self.budget.context_tokens)
+        self.allowed: list[str] = []
+
+    def _within(self, tokens: int) -> None:
+        """What is said from now on takes so much room."""
+        self.room = tokens
+        self.desk.longest = min(LONGEST_RESULT, tokens * CHARACTERS_PER_TOKEN // 4)
 
     def held(self) -> tuple[Stopped, str]:
         """The whole conversation; why it ended, in a word and in a sentence."""
@@ -164,17 +169,20 @@ class _Talk:
                     return why, failure.sentence
                 continue
             self._paid(reply.used, messages, reply.text)
-            if self._done(reply, offered, self.purse.seconds() - began):
+            if self._done(reply, self.purse.seconds() - began):
                 return "finished", STOPPED["finished"]
 
     def _offered(self) -> tuple[Tool, ...]:
-        """All tools; at the end only the one that ends it, once it has been said."""
+        """The tools, without the one that ends it until there is a candidate to speak of; at the end only that one, once it has been said."""
+        every = tools(self.aliases, list(self.desk.shown))
         if not self.purse.last_call():
-            return self.tools
+            self.allowed = [one.name for one in every]
+            return every if self.desk.shown else every[:-1]
         if self.prompt != "last":
             self.said.append(Message("user", self.prompts["last"].filled()))
             self.prompt = "last"
-        return self.tools[-1:]
+        self.allowed = ["finish"]
+        return every[-1:]
 
     def _opening(self) -> list[Message]:
         room = self.room * CHARACTERS_PER_TOKEN
@@ -217,17 +225,17 @@ class _Talk:
         self.last_used = tokens_in, tokens_out
         self.purse.pay(tokens_in, tokens_out)
 
-    def _done(self, reply: Reply, offered: tuple[Tool, ...], seconds: float) -> bool:
+    def _done(self, reply: Reply, seconds: float) -> bool:
         call = reply.call
         if call is None:
             self._misunderstood("it called no tool", reply.text, seconds, "malformed")
             return False
         if call.tool != "finish":
             self.purse.query()
-        done = self.desk.run(call, [one.name for one in offered])
+        done = self.desk.run(call, self.allowed)
         if done.wrong:
             self.purse.fail()
-        tool = call.tool if call.tool in {one.name for one in self.tools} else None
+        tool = call.tool if call.tool in ARGUMENTS else None
         self._turn(tool, done.outcome, seconds, arguments=done.arguments, failed="wrong" if done.wrong else None)
         self.said += [Message("assistant", call=call), Message("tool", as_data(done.result))]
         self.prompt = self.prompt if self.prompt == "last" else "result"
@@ -249,7 +257,7 @@ class _Talk:
         if tried > TRIES.get(failure.code, 0):
             return failure.code
         if failure.code == "too_long":
-            self.room = min(self.room, sum(one.length for one in messages) // CHARACTERS_PER_TOKEN) // 2
+            self._within(min(self.room, sum(one.length for one in messages) // CHARACTERS_PER_TOKEN) // 2)
             return None
         return None if self.purse.wait(failure.retry_after, tried - 1) else failure.code
 

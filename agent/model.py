@@ -102,19 +102,19 @@ class OpenAIModel:
         if not answer.choices:
             raise ModelFailure("malformed", "The answer holds no choice.", used=used)
         choice = answer.choices[0]
-        text = _text(choice.message.content)
-        if choice.finish_reason == "length":
-            raise ModelFailure("cut_short", "The answer is longer than it may be.", text=text, used=used)
+        text, cut = _text(choice.message.content), choice.finish_reason == "length"
         if choice.message.tool_calls:
             self._called_natively = True
-            return Reply(_native(choice.message.tool_calls[0], used), text, used)
+            return Reply(_native(choice.message.tool_calls[0], used, cut), text, used)
         call = call_in(text)
-        if call is None and self.way == "tools" and not self._called_natively:
+        if call is not None:
+            return Reply(call, text, used)
+        if self.way == "tools" and not self._called_natively:
             self.way = "schema"
             raise ModelFailure("adapting", "The provider answers with text instead of calling a tool.", text=text, used=used)
-        if call is None:
-            raise ModelFailure("malformed", "The answer is no JSON of the form that was asked for.", text=text, used=used)
-        return Reply(call, text, used)
+        if cut:
+            raise ModelFailure("cut_short", "The answer is longer than it may be.", text=text, used=used)
+        raise ModelFailure("malformed", "The answer is no JSON of the form that was asked for.", text=text, used=used)
 
     # --- out ---------------------------------------------------------------------------------------------------------
 
@@ -266,11 +266,12 @@ def _each_rendered(messages: Sequence[Message], *, native: bool) -> Iterator[dic
             yield {"role": "user" if one.role == "tool" else one.role, "content": one.text}
 
 
-def _native(said: _ToolCall, used: Used) -> Call:
+def _native(said: _ToolCall, used: Used, cut: bool) -> Call:
     arguments = said.function.arguments
     read = arguments if isinstance(arguments, dict) else json_in(arguments or "{}")
     if not isinstance(read, dict):
-        raise ModelFailure("malformed", "The arguments of the tool are no JSON object.", text=str(arguments)[:LONGEST_ANSWER], used=used)
+        code: FailureCode = "cut_short" if cut else "malformed"
+        raise ModelFailure(code, "The arguments of the tool are no JSON object.", text=str(arguments)[:LONGEST_ANSWER], used=used)
     return Call(said.function.name, read)
 
 

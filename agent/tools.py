@@ -91,6 +91,7 @@ class Desk:
     taxonomy: Taxonomy
     aliases: Aliases
     model_name: str = ""
+    longest: int = LONGEST_RESULT
     shown: dict[str, Candidate] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
     words: dict[str, Words] = field(default_factory=dict)
@@ -128,7 +129,7 @@ class Desk:
         }
         if event.description and self.aliases.sharing.mode == "names":
             told["description"] = short(event.description, 200)
-        return Done(_fitting(told, "properties"), {"name": event.name}, f"{event.volume:,} occurrences, {event.units:,} units")
+        return Done(_fitting(told, "properties", self.longest), {"name": event.name}, f"{event.volume:,} occurrences, {event.units:,} units")
 
     def _property(self, asked: LookAt) -> Done:
         name = self.aliases.known("p", asked.name)
@@ -140,7 +141,7 @@ class Desk:
             told["values"] = [self.aliases.value(found.name, one) for one in found.values[:30]]
         else:
             told["values"] = "not shared"
-        return Done(_fitting(told, "on_events"), {"name": found.name}, f"a {found.type} property")
+        return Done(_fitting(told, "on_events", self.longest), {"name": found.name}, f"a {found.type} property")
 
     def _brief(self, one: PropertyDefinition) -> dict[str, Any]:
         return {"name": self.aliases.property(one.name), "type": one.type, "distinct_values": one.cardinality}
@@ -173,7 +174,7 @@ class Desk:
                 return self._unknown("event or property", "e", asked.about)
         finds = self.discovery.finds(asked.most, about)
         told = {"candidates": [self._told(one) for one in finds], "tried": self.discovery.tried}
-        return Done(_fitting(told, "candidates"), {"about": about, "most": asked.most}, f"{len(finds)} candidates")
+        return Done(_fitting(told, "candidates", self.longest), {"about": about, "most": asked.most}, f"{len(finds)} candidates")
 
     def _told(self, one: Candidate) -> dict[str, Any]:
         key = one.hypothesis.fingerprint
@@ -274,10 +275,10 @@ def as_data(document: Any) -> str:
     return f"<data>\n{written_as_data(document)}\n</data>"
 
 
-def _fitting(told: dict[str, Any], key: str) -> dict[str, Any]:
-    """The same with as many members of one list as a result may hold."""
+def _fitting(told: dict[str, Any], key: str, most: int) -> dict[str, Any]:
+    """The same with as many members of one list as a result of so many characters may hold."""
     rows = list(told[key])
-    while rows and len(written_as_data(told | {key: rows})) > LONGEST_RESULT:
+    while rows and len(written_as_data(told | {key: rows})) > most:
         rows.pop()
     return told | {key: rows} | ({"left_out": len(told[key]) - len(rows)} if len(rows) < len(told[key]) else {})
 
