@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,8 +16,7 @@ from agent.budget import Budget, Limits
 from agent.messages import Model
 from agent.mine import mine
 from agent.parts import Parts
-from agent.search import Found, discover
-from backtest import EventLog, Hypothesis
+from agent.search import Discovery, Found, discover
 from beton.bench import agent_figures as told_of
 from beton.bench.agent_figures import Run
 from beton.bench.crew import Crew, Tell
@@ -111,8 +111,9 @@ def of_world(name: str, seed: int, scale: float, parts: frozenset[str], where: E
             return []
         singles = project.singles()
         log = project.log(singles)
-        found = _concluded(project, singles, log)
-        models = _models(project, seed, singles, log) if "models" in parts else {}
+        begun = discover(project.question, singles, log, taxonomy=project.taxonomy)
+        found = _concluded(project, begun)
+        models = _models(project, seed, begun) if "models" in parts else {}
         told: list[Beside] = []
         if "rivals" in parts and holds_events(name):
             told = beside(project, seed, singles, log, found, None, where)
@@ -130,18 +131,19 @@ def of_null(name: str, seed: int, scale: float, parts: frozenset[str]) -> list[R
         if holds_events(name):
             moved = shuffled_outcomes(singles[0], log, np.random.default_rng([seed, 9_000]))
             log = Parts(log, 0).with_outcomes(singles[0], moved).log
-        models = _models(project, seed, singles, log) if "models" in parts else {}
-        return [Run(True, shown(project, seed, _concluded(project, singles, log)), models)]
+        begun = discover(project.question, singles, log, taxonomy=project.taxonomy)
+        models = _models(project, seed, begun) if "models" in parts else {}
+        return [Run(True, shown(project, seed, _concluded(project, begun)), models)]
 
 
-def _concluded(project: Project, singles: Sequence[Hypothesis], log: EventLog, model: Model | None = None) -> Found:
-    """The product's own way from a log to a list."""
-    found = discover(project.question, singles, log, taxonomy=project.taxonomy)
+def _concluded(project: Project, begun: Discovery, model: Model | None = None) -> Found:
+    """The product's own way from a search to a list. The search is begun once and concluded as if each model had been the only one."""
+    mine_alone = replace(begun, attempts={})
     if model is None:
-        return found.conclude(MOST)
+        return mine_alone.conclude(MOST)
     budget = Budget(clock=lambda: NEVER, run=Limits(), wait=lambda _: None)
-    return mine(found, project.taxonomy, model=model, budget=budget, most=MOST).found
+    return mine(mine_alone, project.taxonomy, model=model, budget=budget, most=MOST).found
 
 
-def _models(project: Project, seed: int, singles: Sequence[Hypothesis], log: EventLog) -> dict[str, Shown]:
-    return {name: shown(project, seed, _concluded(project, singles, log, make())) for name, make in MODELS.items()}
+def _models(project: Project, seed: int, begun: Discovery) -> dict[str, Shown]:
+    return {name: shown(project, seed, _concluded(project, begun, make())) for name, make in MODELS.items()}
