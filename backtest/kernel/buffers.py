@@ -105,7 +105,10 @@ class Scratch:
 
     @contextmanager
     def borrowed(self) -> Generator[Buffers]:
-        buffers = self._idle.pop() if self._idle else Buffers()
+        try:
+            buffers = self._idle.pop()
+        except IndexError:  # asking first whether one is left would let another worker take it in between
+            buffers = Buffers()
         yield buffers
         buffers.shelf = Shelf()  # what lies on it belongs to results
         self._idle.append(buffers)

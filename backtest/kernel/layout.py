@@ -1,7 +1,8 @@
 """From event rows in any order to a log, several times faster than sorting by three columns.
 
-Rows are dealt out by ranges of units (one counting pass), unit and instant become one number, and each range is sorted on its own, in the
-processor's cache and on several threads. That is the order of any event; dealing the rows out once more, by name, gives the slices.
+Rows are dealt out by ranges of units (one counting pass), and each range is put in order on its own, in the processor's cache and on several threads:
+by dealing once more, by unit, where rows came in order of time, else by sorting one number made of unit and instant. That is the order of any event;
+dealing the rows out a last time, by name, gives the slices.
 """
 
 from __future__ import annotations
@@ -55,11 +56,13 @@ def _by_unit_and_instant(unit: Codes, name: Codes, at: Ints, units: int, pool: E
     """Places in the input, and name, unit and instant, in order of the latter two."""
     low = int(at.min()) if len(at) else 0
     bits = (int(at.max()) - low).bit_length() if len(at) else 0
+    shift = max(0, units.bit_length() - RANGES.bit_length() + 1)
+    starts = np.concatenate(([0], np.cumsum(np.bincount(unit >> shift, minlength=1))))
+    if _ascends(at):
+        return _dealt_twice(unit, name, at, shift, starts, pool)
     if units.bit_length() + bits > BITS:
         by = order(unit, at)
         return by.astype(np.int32), name[by], unit[by], at[by]
-    shift = max(0, units.bit_length() - RANGES.bit_length() + 1)
-    starts = np.concatenate(([0], np.cumsum(np.bincount(unit >> shift, minlength=1))))
     keys, (rows, codes, sorted_unit) = np.empty(len(at), np.int64), (np.empty(len(at), np.int32) for _ in range(3))
     _deal_by_range(unit, name, at, low, bits, shift, starts.copy(), keys, rows, codes)
 
@@ -71,6 +74,57 @@ def _by_unit_and_instant(unit: Codes, name: Codes, at: Ints, units: int, pool: E
 
     list(pool.map(finish, range(len(starts) - 1)))
     return rows, codes, sorted_unit, keys
+
+
+def _dealt_twice(unit: Codes, name: Codes, at: Ints, shift: int, starts: Ints, pool: Executor) -> tuple[Codes, Codes, Codes, Ints]:
+    """The same for rows in order of time. Dealing keeps the order of what falls to one place, so nothing has to be sorted."""
+
+    rows, names, units, instants = _room(len(at))
+    out_rows, out_names, out_units, out_instants = settled = _room(len(at))
+    _deal(np.arange(len(at), dtype=np.int32), name, unit, at, 0, shift, starts.copy(), rows, names, units, instants)
+
+    def finish(number: int) -> None:
+        here, first = slice(starts[number], starts[number + 1]), number << shift
+        places = np.concatenate(([0], np.cumsum(np.bincount(units[here] - first, minlength=1))))
+        dealt = rows[here], names[here], units[here], instants[here]
+        _deal(*dealt, first, 0, places, out_rows[here], out_names[here], out_units[here], out_instants[here])
+
+    list(pool.map(finish, range(len(starts) - 1)))
+    return settled
+
+
+def _room(rows: int) -> tuple[Codes, Codes, Codes, Ints]:
+    return np.empty(rows, np.int32), np.empty(rows, np.int32), np.empty(rows, np.int32), np.empty(rows, np.int64)
+
+
+@njit(cache=True, nogil=True)
+def _ascends(at: Ints) -> bool:
+    backwards = 0
+    for row in range(1, len(at)):
+        backwards += at[row] < at[row - 1]
+    return backwards == 0
+
+
+@njit(cache=True, nogil=True)
+def _deal(
+    rows: Codes,
+    name: Codes,
+    unit: Codes,
+    at: Ints,
+    first: int,
+    shift: int,
+    places: Ints,
+    out_rows: Codes,
+    out_name: Codes,
+    out_unit: Codes,
+    out_at: Ints,
+) -> None:
+    """Each row to the next place of its range of 2^shift units, counted from unit `first` on."""
+    for row in range(len(at)):
+        kind = np.uint64(np.int64(unit[row]) - first) >> np.uint64(shift)
+        place = np.uint64(places[kind])
+        places[kind] += 1
+        out_rows[place], out_name[place], out_unit[place], out_at[place] = rows[row], name[row], unit[row], at[row]
 
 
 @njit(cache=True, nogil=True)
@@ -96,9 +150,9 @@ def _deal_by_name(
     codes: Codes, rows: Codes, unit: Codes, at: Ints, next_place: Ints, places: Ints, out_rows: Codes, out_unit: Codes, out_at: Ints
 ) -> None:
     for index in range(len(rows)):
-        code = codes[index]
-        place = next_place[code]
-        next_place[code] = place + 1
+        code = np.uint32(codes[index])
+        place = np.uint64(next_place[code])
+        next_place[code] += 1
         places[index] = place
         out_rows[place], out_unit[place], out_at[place] = rows[index], unit[index], at[index]
 

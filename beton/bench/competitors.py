@@ -28,10 +28,12 @@ MEMORY_GB = 8
 """What DuckDB may take before it writes to disk: the query for all hypotheses at once would take twice as much."""
 
 
-def measure(competitor: str, path: Path, hypotheses: int, seed: int, threads: int, full: bool) -> dict[str, Any]:
+def measure(
+    competitor: str, path: Path, hypotheses: int, seed: int, threads: int, full: bool, frequency: Sequence[int] | None = None
+) -> dict[str, Any]:
     """`seconds` for `ran` hypotheses, and their `counts` by place in the batch."""
     history = read_history(path)
-    batch = hypotheses_of(history, hypotheses, seed)
+    batch = hypotheses_of(history, hypotheses, seed, frequency)
     sample = None if full else SAMPLES[competitor]
     places = list(range(0, len(batch), max(1, len(batch) // sample))) if sample else list(range(len(batch)))
     numbers = {name: code for code, name in enumerate(history.names)}, {name: code for code, name in enumerate(PLANS)}

@@ -22,10 +22,12 @@ from beton.bench.mix import make_hypotheses, matched_first
 Counts = tuple[int, ...]
 
 
-def measure(path: Path, hypotheses: int, seed: int, threads: int, rounds: int) -> dict[str, Any]:
-    """Medians of `rounds`, the first of which (numba compiles, or loads what it compiled) is told apart as `first_seconds`."""
+def measure(path: Path, hypotheses: int, seed: int, threads: int, rounds: int, frequency: Sequence[int] | None = None) -> dict[str, Any]:
+    """Medians of `rounds`, the first of which (numba compiles, or loads what it compiled) is told apart as `first_seconds`.
+
+    `frequency` of the names decides which events are asked about; the file's own unless given (a sample asks about what the whole does)."""
     history = read_history(path)
-    batch = hypotheses_of(history, hypotheses, seed)
+    batch = hypotheses_of(history, hypotheses, seed, frequency)
     prepared, evaluated = [], []
     scratch, cpu = Scratch(), []
     for _ in range(rounds + 1):
@@ -53,9 +55,9 @@ def measure(path: Path, hypotheses: int, seed: int, threads: int, rounds: int) -
     }
 
 
-def hypotheses_of(history: History, count: int, seed: int) -> list[Hypothesis]:
-    frequency = np.bincount(history.name, minlength=len(history.names)).tolist()
-    return [one for _, one in make_hypotheses(count, history.names, frequency, seed)]
+def hypotheses_of(history: History, count: int, seed: int, frequency: Sequence[int] | None = None) -> list[Hypothesis]:
+    often = np.bincount(history.name, minlength=len(history.names)).tolist() if frequency is None else frequency
+    return [one for _, one in make_hypotheses(count, history.names, often, seed)]
 
 
 def logs_of(history: History, threads: int) -> tuple[Prepared, Prepared]:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from backtest.durations import DAY, HOUR, MINUTE, SECOND
 from backtest.events import Window
+from beton.errors import BadInput
+
+if TYPE_CHECKING:
+    import polars as pl
 
 NAMES = 200
 SIGNED_UP, UPGRADED = "user_signed_up", "plan_upgraded"
@@ -72,14 +76,49 @@ def write_history(history: History, path: Path) -> None:
     frame.with_columns(names, pl.from_epoch("ts", time_unit="us")).write_parquet(path, row_group_size=200_000, statistics=False)
 
 
+COLUMNS = {"person": "Int32", "ts": "Datetime('us')", "plan": "Int8", "account": "Int32", "event": "Enum"}
+"""Of such a file. Other whole numbers, other precisions of instants, and event names as text are taken too, and converted while they are read."""
+
+
+def events_in(path: Path) -> pl.LazyFrame:
+    """A file's columns in these types. Refuses a file that lacks some, or that lacks the two names that the measured mix is about."""
+    import polars as pl
+
+    table = pl.scan_parquet(path)
+    schema = table.collect_schema()
+    if missing := [name for name in COLUMNS if name not in schema]:
+        raise BadInput(f"{path.name} has no column {', '.join(missing)}.", fix=f"Its columns have to be {', '.join(COLUMNS)}.")
+    event = schema["event"]
+    if not isinstance(event, pl.Enum):
+        found = table.select(pl.col("event").cast(pl.String).unique().sort()).collect(engine="streaming")
+        event = pl.Enum(found["event"].drop_nulls())
+    if lacking := [name for name in (SIGNED_UP, UPGRADED) if name not in names_of(event)]:
+        raise BadInput(f"{path.name} has no event {', '.join(lacking)}.", fix="The measured hypotheses are about sign-ups and upgrades.")
+    wanted = {"person": pl.Int32, "ts": pl.Datetime("us"), "plan": pl.Int8, "account": pl.Int32, "event": event}
+    columns = {name: pl.col(name) if schema[name] == kind else _converted(name, schema[name], kind) for name, kind in wanted.items()}
+    return table.select(column.fill_null(-1) if name in ("plan", "account") else column for name, column in columns.items())
+
+
+def _converted(name: str, found: Any, kind: Any) -> pl.Expr:
+    import polars as pl
+
+    column = pl.col(name)
+    if name == "ts" and isinstance(found, pl.Datetime):
+        in_utc = column if found.time_zone is None else column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+        return in_utc.cast(kind)
+    if name == "event":
+        return column.cast(pl.String).cast(kind)
+    return column.cast(kind)
+
+
 def read_history(path: Path) -> History:
     import polars as pl
 
-    frame = pl.read_parquet(path)
+    frame = events_in(path).collect()
     person, account = frame["person"].to_numpy(), frame["account"].to_numpy()
     names, at = names_of(frame.schema["event"]), frame["ts"].to_physical().to_numpy()
     name, plan = (frame[column].to_physical().cast(pl.Int32).to_numpy() for column in ("event", "plan"))
-    return History(int(person.max()) + 1, int(account.max()) + 1, names, person, name, at, plan, account)
+    return History(int(person.max()) + 1, max(int(account.max()), 0) + 1, names, person, name, at, plan, account)
 
 
 def names_of(kind: Any) -> tuple[str, ...]:

@@ -17,12 +17,13 @@ WINDOW = Window(20_000 * DAY, 20_060 * DAY)
 FIRSTS = {first_key(match): match for match in (None, EventMatch(events=("a",)), EventMatch(events=("b", "c")))}
 
 
-def both(seed: int, *, widest: int = 0) -> tuple[EventLog, Prepared]:
+def both(seed: int, *, widest: int = 0, in_order_of_time: bool = False) -> tuple[EventLog, Prepared]:
     rng = Random(seed)
     count, units, names = rng.randrange(0, 400), rng.randrange(1, 30), ["a", "b", "c", "d"]
     unit = np.array([rng.randrange(units) for _ in range(count)], np.int32)
     name = np.array([rng.choice([0, 0, 1, 3]) for _ in range(count)], np.int32)
     at = np.array([WINDOW.start + rng.randrange(0, 50) * rng.choice([DAY, 1]) for _ in range(count)], np.int64)
+    at = np.sort(at) if in_order_of_time else at
     column = Column(np.array([rng.randrange(-1, 3) for _ in range(count)], np.int32), ["x", "y", "z"])
     ids = range(units + widest)
     plain = assemble(
@@ -44,10 +45,11 @@ def both(seed: int, *, widest: int = 0) -> tuple[EventLog, Prepared]:
     return plain, fast
 
 
+@pytest.mark.parametrize("in_order_of_time", [False, True])
 @pytest.mark.parametrize("widest", [0, 2**21])
-def test_rows_are_laid_out_as_the_plain_log_is(widest: int) -> None:
+def test_rows_are_laid_out_as_the_plain_log_is(widest: int, in_order_of_time: bool) -> None:
     for seed in range(40 if not widest else 1):
-        plain, fast = both(seed, widest=widest)
+        plain, fast = both(seed, widest=widest, in_order_of_time=in_order_of_time)
 
         assert fast.slices == plain.slices
         assert fast.unit.tolist() == plain.unit.tolist()
