@@ -17,10 +17,12 @@ from beton.store.hypotheses import Wanted
 from beton.store.records import Backtest, BacktestFire, Connection, Hypothesis, Page, Route, Run, RunStatus
 from beton.store.store import Transaction
 from beton.work.deciding import Resource
-from beton.work.workplace import Workplace
+from beton.work.workplace import Workplace, microseconds
 
-SHOWN_FIRES = 12
-"""Of those who would have fired: enough to see whether one knows them."""
+SHOWN_FIRES = 8
+"""Of those who would have fired: enough to see whether one knows them. Half of them have had their whole horizon, where there are such."""
+
+LOOKED_THROUGH = 200
 
 NAMED_BY = {"match", "then", "entry", "event", "events", "property"}
 """Fields of a definition that hold names of the project."""
@@ -84,6 +86,11 @@ class Outlook:
     routes: tuple[Route, ...]
     fires: tuple[BacktestFire, ...]
 
+    def open(self, fire: BacktestFire) -> bool:
+        """Whether the outcome may still come in time."""
+        newest = self.proposal.resource.backtest
+        return newest is not None and microseconds(fire.fired_at) + self.proposal.meaning.horizon > microseconds(newest.as_of)
+
 
 @dataclass(frozen=True)
 class Explained:
@@ -127,14 +134,23 @@ def proposal(place: Workplace, hypothesis_id: str) -> Proposal:
         return _proposals(tx, place, [row], {one.id: one for one in connections.every(tx)})[0]
 
 
-def outlook(place: Workplace, hypothesis_id: str) -> Outlook:
-    """What approving it would mean."""
+def outlook(place: Workplace, hypothesis_id: str, *, units: bool) -> Outlook:
+    """What approving it would mean; who would have fired is told only where `units` may be seen."""
     with place.store.reading() as tx:
         row = hypotheses.get(tx, hypothesis_id)
         (one,) = _proposals(tx, place, [row], {known.id: known for known in connections.every(tx)})
         newest = one.resource.backtest
-        fired = [] if newest is None else fires.latest(tx, row.id, newest.run_id, limit=SHOWN_FIRES)
-        return Outlook(one, _open(tx), tuple(fired))
+        fired = [] if newest is None or not units else fires.latest(tx, row.id, newest.run_id, limit=LOOKED_THROUGH)
+        return Outlook(one, _open(tx), _telling(one, fired))
+
+
+def _telling(one: Proposal, fired: list[BacktestFire]) -> tuple[BacktestFire, ...]:
+    """The latest, and the latest of those that have had their whole horizon: of these one knows what became."""
+    newest = one.resource.backtest
+    over = [] if newest is None else [fire for fire in fired if microseconds(fire.fired_at) + one.meaning.horizon <= microseconds(newest.as_of)]
+    known = over[: SHOWN_FIRES // 2]
+    latest = [fire for fire in fired if fire not in known][: SHOWN_FIRES - len(known)]
+    return tuple(fire for fire in fired if fire in latest or fire in known)
 
 
 def open_routes(place: Workplace) -> tuple[Route, ...]:

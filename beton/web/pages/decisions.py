@@ -49,9 +49,9 @@ def sheet(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], action: 
     template = SHEETS.get(_action(action))
     if template is None:
         return page.go(f"/hypotheses/{hypothesis_id}")
-    outlook = reviewing.outlook(place, hypothesis_id)
+    outlook = reviewing.outlook(place, hypothesis_id, units=page.may(Permission.READ_SIGNALS))
     legal = Action(action) in allowed(outlook.proposal.resource.hypothesis.status)
-    shown = {"outlook": outlook, "one": outlook.proposal, "legal": legal, "reasons": REASONS, "overrides": OVERRIDES, "snoozes": _dates(page)}
+    shown: dict[str, Any] = {"outlook": outlook, "one": outlook.proposal, "legal": legal, "reasons": REASONS, "overrides": OVERRIDES, "snoozes": _dates(page)}
     if page.fragment:
         return page.render(template, inline=True, **shown)
     return page.render("review/sheet.html", title=f"{action.capitalize()}?", at="review", inline=False, sheet=template, **shown)
@@ -61,7 +61,7 @@ def sheet(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], action: 
 def act(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], action: FromPath[str], data: FormFields) -> Response[str]:
     """Do it. The form says which row version was looked at; somebody else's decision in between is not overruled."""
     asked = _action(action)
-    decide(place, hypothesis_id, asked, actor=_actor(page), expected_row_version=whole(data, "row_version"), **_more(page, asked, data))
+    decide(place, hypothesis_id, asked, actor=page.actor, expected_row_version=whole(data, "row_version"), **_more(page, asked, data))
     if not page.fragment:
         return page.go("/review", done=hypothesis_id, how=action) if asked in SHEETS else page.go(f"/hypotheses/{hypothesis_id}")
     return page.render("review/done.html", one=reviewing.proposal(place, hypothesis_id), how=action, seconds=OFFERED_SECONDS)
@@ -70,7 +70,7 @@ def act(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], action: Fr
 @post("/hypotheses/{hypothesis_id:str}/undo", status_code=200, sync_to_thread=True, opt=needs(Permission.DECIDE), include_in_schema=False)
 def take_back(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], data: FormFields) -> Response[str]:
     """Back to review."""
-    undone = undo(place, hypothesis_id, actor=_actor(page), expected_row_version=whole(data, "row_version"))
+    undone = undo(place, hypothesis_id, actor=page.actor, expected_row_version=whole(data, "row_version"))
     if not page.fragment:
         return page.go("/review", done=hypothesis_id, how="undone")
     return page.render("review/item.html", one=reviewing.proposal(place, hypothesis_id), sent_meanwhile=undone.signals)
@@ -117,7 +117,7 @@ def act_on_several(page: ThePage, place: ThePlace, data: FormFields) -> Response
         hypothesis_id, _, version = told.partition("@")
         seen = int(version) if version.isdigit() and len(version) < 10 else None
         try:
-            decide(place, hypothesis_id, asked, actor=_actor(page), expected_row_version=seen, **more)
+            decide(place, hypothesis_id, asked, actor=page.actor, expected_row_version=seen, **more)
         except (Conflict, NotFound) as error:
             refused.append((hypothesis_id, error.message))
         else:
@@ -135,11 +135,6 @@ def _several(place: ThePlace, ids: list[str]) -> list[Proposal]:
 
 def _total(found: list[Proposal]) -> float:
     return sum(one.weekly.value for one in found if one.weekly is not None)
-
-
-def _actor(page: Page) -> str:
-    assert page.caller is not None  # noqa: S101  the doorkeeper lets nobody else come here
-    return page.caller.actor
 
 
 def _action(told: str) -> Action:

@@ -1,4 +1,4 @@
-"""Refusals and failures for people who look at pages: the same facts as in `application/problem+json`, as a page, or as a note in the page they are on.
+"""Refusals and failures for people who look at pages: the facts of `application/problem+json` as a page, or as a note in the page they are on.
 
 Nothing here asks the store for anything: it may be what failed.
 """

@@ -16,7 +16,7 @@ from beton.errors import BadInput, Fault
 from beton.roles import Caller
 from beton.web.access.cookies import csrf_of
 from beton.web.access.forms import base_of
-from beton.web.injected import Ask
+from beton.web.injected import Ask, ThePlace, actor_of
 from beton.web.pages.assets import asset
 from beton.web.pages.templating import environment
 from beton.web.problems import PAGE_POLICY
@@ -28,7 +28,7 @@ THEMES = ("light", "dark")
 
 HEADERS = {
     "Content-Security-Policy": PAGE_POLICY,
-    "Cache-Control": "private, no-store",
+    "Cache-Control": "no-store",
     "Vary": "Cookie, HX-Request",
 }
 """No inline script, no inline style, nothing from elsewhere."""
@@ -42,6 +42,11 @@ class Page:
     place: Workplace
     caller: Caller | None
     csrf: str
+
+    @property
+    def actor(self) -> str:
+        """Who did it, as the audit log names them."""
+        return actor_of(self.request)
 
     @property
     def now(self) -> datetime:
@@ -103,7 +108,7 @@ FormFields = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_E
 """The fields of a form: a text each, a list where one was given several times."""
 
 
-def page_of(request: Ask, place: Workplace) -> Page:
+def page_of(request: Ask, place: ThePlace) -> Page:
     """The page of a request."""
     return Page(request, place, request.scope.get("user"), csrf_of(request.scope))
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -40,7 +41,8 @@ def environment() -> Environment:
     )
     made.filters.update(figures.FILTERS)
     made.filters["claim"] = claim
-    made.globals.update(between=figures.between, ago=figures.ago, on_log=figures.on_log, htmx_config=_HTMX, page_screens=SCREENS)
+    known: dict[str, Any] = {"between": figures.between, "ago": figures.ago, "on_log": figures.on_log, "htmx_config": _HTMX, "page_screens": SCREENS}
+    made.globals |= known
     return made
 
 

@@ -13,6 +13,7 @@
     const picked = boxes.filter((one) => one.checked).length;
     document.querySelectorAll("[data-picked]").forEach((one) => { one.textContent = picked ? `${picked} selected` : one.dataset.picked; });
     document.querySelectorAll("[data-needs-picked]").forEach((one) => { one.disabled = !picked; });
+    document.querySelectorAll(".bulk").forEach((one) => one.classList.toggle("is-active", picked > 0));
   }
   document.querySelectorAll("[data-needs-picked]").forEach((one) => { one.disabled = !document.querySelector(".pick input:checked"); });
 

@@ -1,0 +1,108 @@
+"""Hypotheses: all of them, each by itself, and two side by side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from litestar import Response, get, post
+from litestar.handlers import HTTPRouteHandler
+from litestar.params import FromPath, FromQuery
+
+from beton.errors import BadInput, Fault
+from beton.lifecycle import Action, Status, allowed
+from beton.roles import Permission
+from beton.store import hypotheses
+from beton.web.access.policy import needs
+from beton.web.injected import TheHands, ThePlace
+from beton.web.pages.page import FormFields, Page, ThePage
+from beton.web.pages.review import Search, wanted
+from beton.work import looking, reviewing
+from beton.work.backtesting import default_as_of
+from beton.work.drafting import as_text
+
+AT_ONCE = 50
+WINDOW_DAYS = 90
+COMPARED = ("precision", "recall", "lift_vs_baseline", "closed.lift", "weekly")
+BUTTONS = {
+    Action.PAUSE: "Stops sending; what waits is held.",
+    Action.RESUME: "Sends again, what was held included.",
+    Action.RETIRE: "It has had its day; what waits is given up.",
+    Action.REOPEN: "Back to review.",
+    Action.WAKE: "Back to review now.",
+}
+"""What each button does, as its title says."""
+
+
+@get("/hypotheses", sync_to_thread=True, opt=needs(Permission.READ), include_in_schema=False)
+def list_hypotheses(
+    page: ThePage, place: ThePlace, status: FromQuery[str] = "", verdict: FromQuery[str] = "", connection: FromQuery[str] = "",
+    source: FromQuery[str] = "", q: Search = "", after: FromQuery[str] = "",
+) -> Response[str]:  # fmt: skip
+    """The list, the newest first."""
+    asked = {"verdict": verdict, "connection": connection, "source": source, "q": q.strip()}
+    statuses = (Status(status),) if status in set(Status) else ()
+    found = reviewing.listing(place, wanted(place, asked, statuses), limit=AT_ONCE, after=after or None)
+    with place.store.reading() as tx:
+        counts = hypotheses.count_by_status(tx)
+    asked["status"] = status if statuses else ""
+    return page.render(
+        "hypotheses/list.html",
+        title="Hypotheses",
+        at="hypotheses",
+        queue=found,
+        asked=asked,
+        counts=counts,
+        after=after,
+        filtered=any(asked.values()),
+    )
+
+
+@get("/hypotheses/{hypothesis_id:str}", sync_to_thread=True, opt=needs(Permission.READ), include_in_schema=False)
+def show(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str]) -> Response[str]:
+    """One hypothesis with everything around it."""
+    sight = looking.look(place, hypothesis_id, units=page.may(Permission.READ_SIGNALS))
+    legal = allowed(sight.hypothesis.status)
+    return page.render(
+        "hypotheses/one.html",
+        title=sight.hypothesis.name,
+        at="hypotheses",
+        sight=sight,
+        one=sight.proposal,
+        legal=[str(action) for action in legal],
+        buttons={str(action): (action, title) for action, title in BUTTONS.items() if action in legal},
+        definition=as_text(sight.hypothesis.definition),
+        others=_others(page, place, hypothesis_id),
+    )
+
+
+@get("/hypotheses/compare", sync_to_thread=True, opt=needs(Permission.READ), include_in_schema=False)
+def compare(page: ThePage, place: ThePlace, a: FromQuery[str] = "", b: FromQuery[str] = "") -> Response[str]:
+    """Two side by side."""
+    if not a or not b or a == b:
+        raise BadInput(
+            "Choose two hypotheses to compare.", [Fault("b", "is missing, or the same as the first")], fix="Open one, and choose another beside it."
+        )
+    first, second = reviewing.proposal(place, a), reviewing.proposal(place, b)
+    told = looking.differences(first, second, COMPARED)
+    return page.render("hypotheses/compare.html", title="Compare", at="hypotheses", pair=(first, second), told=told)
+
+
+@post("/hypotheses/{hypothesis_id:str}/test", status_code=200, sync_to_thread=True, opt=needs(Permission.RUN), include_in_schema=False)
+def test_again(page: ThePage, place: ThePlace, hands: TheHands, hypothesis_id: FromPath[str], data: FormFields) -> Response[str]:
+    """Test it on the last days, and watch."""
+    del data
+    with place.store.reading() as tx:
+        row = hypotheses.get(tx, hypothesis_id)
+    run = hands.jobs.start_backtest(place.connection(row.connection_id), [row.id], default_as_of(place.clock()), WINDOW_DAYS)
+    return page.go(f"/runs/{run.id}")
+
+
+def _others(page: Page, place: ThePlace, hypothesis_id: str) -> list[Any]:
+    """What one might compare with: the first of the queue."""
+    del page
+    with place.store.reading() as tx:
+        found = hypotheses.ranked(tx, hypotheses.Wanted(statuses=(Status.PROPOSED, Status.APPROVED, Status.PAUSED)), limit=20)
+    return [one for one in found.data if one.id != hypothesis_id]
+
+
+HANDLERS: list[HTTPRouteHandler] = [list_hypotheses, show, compare, test_again]
