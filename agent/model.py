@@ -130,14 +130,16 @@ class OpenAIModel:
 
     def _openai(self) -> OpenAI:
         if self._client is None:
-            from openai import OpenAI
+            from openai import DefaultHttpxClient, OpenAI
 
+            # Not where the provider sends us: only the address that was configured has been looked at.
+            direct = self._http_client or DefaultHttpxClient(base_url=self._url, timeout=self._timeout, follow_redirects=False)
             self._client = OpenAI(
                 base_url=self._url,
                 api_key=self._key or "none",
                 timeout=self._timeout,
                 max_retries=0,
-                http_client=self._http_client,
+                http_client=direct,
             )
             # The library takes these from the environment, and would send them to whatever host this is.
             self._client.organization = self._client.project = None

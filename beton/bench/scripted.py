@@ -120,6 +120,7 @@ class GoodModel(Scripted):
                 yield [first, second]
 
     def notes(self) -> list[dict[str, Any]]:
+        self.known = self.known or {one["id"]: one["clauses"] for one in self.result.get("candidates", [])}
         return [self._note(key, clauses) for key, clauses in list(self.known.items())[:MOST_NOTES]]
 
     def _note(self, key: str, clauses: list[dict[str, Any]]) -> dict[str, Any]:

@@ -79,6 +79,29 @@ def agent(
     return 0 if found["holds"] else 1
 
 
+def prompts(
+    *,
+    world: Worlds = (),
+    seed: Seed = None,
+    folder: Annotated[Sequence[str], MANY, Parameter(name="--prompts", help="A folder of prompts. Repeatable. Those of Beton unless given.")] = (),
+    scale: Annotated[float, Parameter(help="Multiplies the units of generated worlds.")] = 0.5,
+    as_json: AsJson = False,
+) -> int:
+    """What a model answers to every prompt in every world: the configured model, or one that follows a script where none is configured."""
+    if scale <= 0:
+        raise BadInput("--scale is above 0.")
+    from beton.bench.prompts import COLUMNS, configured, rows, run_prompts_bench
+
+    make, budget = configured()
+    start = 1 if seed is None else seed
+    found = run_prompts_bench(start, given=tuple(world), folders=tuple(folder), make=make, budget=budget, scale=scale, tell=say)
+    if as_json:
+        print_json(found)
+    else:
+        table(COLUMNS, rows(found), title=f"Prompts, answered by {found['model']}", right=COLUMNS[4:])
+    return 0
+
+
 def read(
     *,
     events: Annotated[int, Parameter(help="Events of the made-up project, about.")] = 1_000_000,

@@ -80,6 +80,7 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "kernel": ("beton.cli.bench:kernel", "The engine beside databases and data frames."),
             "truth": ("beton.cli.bench:truth", "False finds, coverage, traps, drift: each with its bound."),
             "agent": ("beton.cli.bench:agent", "What the search finds of what is planted, and beside what one would run instead."),
+            "prompts": ("beton.cli.bench:prompts", "What a model answers to every prompt in every world."),
             "read": ("beton.cli.bench:read", "The packed reader beside paging through raw rows."),
             "all": ("beton.cli.bench:everything", "All of these."),
         },

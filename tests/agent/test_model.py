@@ -1,8 +1,12 @@
 """Any provider through one client: what it may refuse, and what each of its failures becomes."""
 
+import re
 import socket
+import subprocess
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,6 +145,7 @@ def test_adapting_has_an_end() -> None:
         (calls("look", '{"name": "\\ud800"}'), "malformed"),
         (raw(200, b"<html>login</html>"), "malformed"),
         (raw(200, b'{"choices": []}'), "malformed"),
+        (raw(307, b"", Location="http://127.0.0.1:1/v1/chat/completions"), "rejected"),
         (raw(200, b"\xff\xfe"), "malformed"),
         (completion({"content": "[" * 90_000}), "adapting"),
     ],
@@ -257,3 +262,14 @@ def test_a_run_whose_provider_fails_still_proposes(answer: Answer, why: str, cal
     assert mined.record.cost.calls == len(mined.record.turns) == calls_made
     assert mined.found.proposals
     assert KEY not in mined.record.model_dump_json()
+
+
+def test_the_library_is_known_in_one_file_and_loaded_when_first_asked() -> None:
+    agent = Path(__file__).parent.parent.parent / "agent"
+    knowing = [one.name for one in agent.glob("*.py") if re.search(r"^\s*(from|import) (openai|httpx2)\b", one.read_text(), re.MULTILINE)]
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import agent.model, agent.mine, sys; print('openai' in sys.modules)"], capture_output=True, text=True, check=True
+    )
+
+    assert knowing == ["model.py"]
+    assert loaded.stdout.strip() == "False"
