@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from beton.cli.backtest import Source
 from beton.cli.opening import opened
 from beton.cli.options import FLAG, AsJson, AsOf, instant, now, property_types
-from beton.cli.printing import print_json, say
+from beton.cli.printing import print_json, say, table
 from beton.cli.progress import Progress, showing
 from beton.cli.scores import bar_of, print_records, record
 from beton.errors import BadInput, Fault
@@ -74,8 +74,13 @@ def propose(
         raise BadInput("--entry goes with --outcome.", fix="Give both, or confirm a question with: beton outcomes NAME")
     asked = Asked(outcome, entry, unit, horizon_days, window_days, instant(as_of), most, not no_model)
     find = _in_file if where.connection is None else _in_connection
-    with showing() as tell:
-        answer = find(where, asked, tell)
+    try:
+        with showing() as tell:
+            answer = find(where, asked, tell)
+    except BadInput as missing:
+        if missing.code == "question.missing" and not as_json:
+            _suggest(missing.details["questions"])
+        raise
     for sentence in answer.search["lacks"]:
         say(f"Too little data: {sentence}")
     say(answer.search["sentence"])
@@ -84,6 +89,12 @@ def propose(
         print_records(answer.records, as_json=as_json)
     else:
         print_json({"proposals": 0} | {name: answer.search[name] for name in ("sentence", "tried", "tested", "lacks", "question", "window", "how")})
+
+
+def _suggest(questions: Sequence[dict[str, Any]]) -> None:
+    """What may be asked, instead of a guess."""
+    rows = [(str(one["number"]), one["sentence"], one["outcome"]["sentence"]) for one in questions]
+    table(("", "question", "why"), rows, title="What may be predicted", right=("",))
 
 
 def shape_of(unit: str, entry: str | None, outcome: str, days: int, *, file: bool) -> Hypothesis:
@@ -128,7 +139,7 @@ def _in_connection(where: Source, asked: Asked, tell: Progress) -> Answer:
         check_against([shape], taxonomy, _length(days))
         model = await chosen_model(place.settings) if asked.with_model else None
         window = window_of(until, days)
-        return await search_connection(place, connection, question_of(shape), window, most=asked.most, progress=tell, model=model)
+        return await search_connection(place, connection, question_of(shape), window, most=asked.most, progress=_spoken(tell), model=model)
 
     with opened(where.settings()) as place:
         place = replace(place, declared=property_types(where.property))
@@ -136,6 +147,19 @@ def _in_connection(where: Source, asked: Asked, tell: Progress) -> Answer:
         until = asked.as_of or default_as_of(place.clock())
         proposed = asyncio.run(found())
         return Answer(_told_of_connection(place, proposed), proposed.record)
+
+
+def _spoken(tell: Progress) -> Progress:
+    """What a model does and what is left of its budget as a line each time; one bar for all of it."""
+
+    def told(what: str, done: int, total: int) -> None:
+        if what.startswith("The model"):
+            say(what)
+            tell("Asking the model", done, total)
+        else:
+            tell(what, done, total)
+
+    return told
 
 
 def _asked_of_connection(place: Workplace, name: str, asked: Asked) -> tuple[Hypothesis, float]:

@@ -15,7 +15,10 @@ def test_nothing_is_guessed_a_question_is_confirmed_once_and_then_asked(connecte
     assert (refused.code, refused.json["code"]) == (2, "question.missing")
     assert refused.json["details"]["questions"][0]["outcome"]["event"] == "paid"
     assert "beton outcomes shop --confirm 1" in refused.json["fix"]
-    assert connected("propose", "--connection", "shop", "--as-of", AS_OF).code == 2
+    plain = connected("propose", "--connection", "shop", "--as-of", AS_OF)
+    assert plain.code == 2
+    assert "what precedes 'paid' within 14 days" in " ".join(plain.out.split())
+    assert "beton outcomes shop --confirm 1" in plain.err
 
     listed = connected("outcomes", "shop", "--json").json
     assert listed["confirmed"] is None

@@ -1,9 +1,13 @@
 """Searches that remember: what is live or was rejected, what was edited, what a model may cost, and what is written down."""
 
 import asyncio
+import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Generator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +23,7 @@ from beton.lifecycle import Action, Status
 from beton.settings import ModelSettings, Settings
 from beton.store import audit, backtests, hypotheses, questions, runs, search_records, taxonomies
 from beton.store.records import Connection, NewBacktest, RunStatus
-from beton.store.store import Store
+from beton.store.store import Store, open_store
 from beton.work import connecting, deciding, observing
 from beton.work.asking import question_json
 from beton.work.backtesting import window_of
@@ -36,6 +40,8 @@ ASKED = {"entry": "signed_up", "outcome": {"kind": "event", "match": "paid", "ho
 SHAPE = Hypothesis.model_validate(ASKED | {"clauses": [{"kind": "age", "at_least": "1d"}]})
 QUESTION = Question(SHAPE.unit, SHAPE.entry, SHAPE.outcome)
 DAYS = 45
+SCRIPT = Path(__file__).with_name("worker.py")
+KEY = base64.b64encode(bytes(range(100, 132))).decode()
 
 
 class Looking:
@@ -72,13 +78,15 @@ def place(store: Store, clock: Clock, tmp_path: Path) -> Workplace:
 
 @pytest.fixture
 def shop(place: Workplace, posthog: Any) -> Connection:
-    async def ready() -> Connection:
-        key = SecretStr(posthog.api_key)
-        made = await connecting.connect(place, name="shop", host=posthog.url, project_id="1", api_key=key, share=1.0, actor="ada")
-        await observing.observe(place, made, as_of=END)
-        return made
+    return asyncio.run(ready(place, posthog))
 
-    return asyncio.run(ready())
+
+async def ready(place: Workplace, posthog: Any) -> Connection:
+    """Connected, with the taxonomy read."""
+    key = SecretStr(posthog.api_key)
+    made = await connecting.connect(place, name="shop", host=posthog.url, project_id="1", api_key=key, share=1.0, actor="ada")
+    await observing.observe(place, made, as_of=END)
+    return made
 
 
 def searched(place: Workplace, shop: Connection, as_of: datetime = END, **more: Any) -> Proposed:
@@ -259,6 +267,35 @@ def test_the_same_day_is_the_same_search(place: Workplace, shop: Connection) -> 
         first = runs.queue(tx, "propose", connection_id=shop.id, workflow_id=f"propose-{shop.id}-{END.date()}")
         again = runs.queue(tx, "propose", connection_id=shop.id, workflow_id=f"propose-{shop.id}-{END.date()}")
     assert first.id == again.id
+
+
+def test_a_search_that_was_killed_begins_again_and_keeps_its_finds_once(posthog: Any, clock: Clock, sqlite_url: str, tmp_path: Path) -> None:
+    clock.now = datetime.now(UTC)
+    told = {"DATABASE_URL": sqlite_url, "SECRET_KEY": KEY, "ALLOW_INSECURE_HOSTS": "true", "DATA_DIR": str(tmp_path)}
+    settings = Settings(database_url=sqlite_url, secret_key=SecretStr(KEY), allow_insecure_hosts=True, data_dir=tmp_path)
+    place = Workplace(settings, open_store(settings, clock), clock, ledger=Unlimited())
+    asyncio.run(ready(place, posthog))
+    environment = os.environ | {f"BETON_{name}": value for name, value in told.items()} | {"PYTHONPATH": str(SCRIPT.parents[2])}
+
+    def worker(*arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen([sys.executable, str(SCRIPT), *arguments], stdout=subprocess.PIPE, text=True, env=environment)
+
+    first = worker("PROPOSE", END.isoformat(), str(DAYS), json.dumps(question_json(QUESTION)))
+    assert first.stdout is not None
+    run_id = first.stdout.readline().strip()
+    first.kill()
+    first.communicate()
+    second = worker("WAIT", run_id)
+    second.communicate(timeout=120)
+    with place.store.reading() as tx:
+        run, record = runs.get(tx, run_id), search_records.of_run(tx, run_id)
+        kept = hypotheses.every(tx)
+    place.store.close()
+
+    assert (second.returncode, run.status) == (0, RunStatus.DONE)
+    assert record is not None
+    assert {one["hypothesis_id"] for one in record.content["proposals"]} == {one.id for one in kept}
+    assert run.counts["proposed"] == len(kept) > 0
 
 
 def finish(place: Workplace, run_id: str) -> None:

@@ -1,9 +1,11 @@
 """A process with the jobs, for tests that kill it: `worker.py WAIT RUN`, or `worker.py BEGIN AS_OF DAYS HYPOTHESIS …`, which prints the run's id.
-`worker.py SHARE RUN` waits too, and writes its requests into the book that all processes share.
+`worker.py PROPOSE AS_OF DAYS QUESTION` begins a search (the question is JSON). `worker.py SHARE RUN` waits too, and writes its requests into the
+book that all processes share.
 
 Its settings come from the environment, as a real worker's do. It ends when the run is over.
 """
 
+import json
 import os
 import sys
 import time
@@ -30,6 +32,9 @@ if __name__ == "__main__":
     if what == "BEGIN":
         as_of, days, *ids = more
         run_id = jobs.start_backtest(place.connection("shop"), ids, datetime.fromisoformat(as_of), float(days)).id
+    elif what == "PROPOSE":
+        as_of, days, question = more
+        run_id = jobs.start_proposals(place.connection("shop"), json.loads(question), datetime.fromisoformat(as_of), float(days)).id
     else:
         (run_id,) = more
     print(run_id, flush=True)
