@@ -157,8 +157,8 @@ class OpenAIModel:
             self._refused(refused, asked)
         except (APIConnectionError, httpx2.HTTPError) as broken:
             raise ModelFailure("refused_connection", f"No connection to {self.host}.") from broken
-        except OpenAIError as other:
-            raise ModelFailure("rejected", f"The request was not made: {type(other).__name__}.") from other
+        except (OpenAIError, UnicodeEncodeError) as other:  # a header, such as the key, must be ASCII
+            raise ModelFailure("rejected", f"The request was not made: {type(other).__name__}.") from None
         try:
             return _Answer.model_validate_json(body)
         except ValidationError as unread:

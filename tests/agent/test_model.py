@@ -183,6 +183,16 @@ def test_a_refused_connection_is_told() -> None:
     assert told.value.sentence == "No connection to 127.0.0.1."
 
 
+def test_a_key_that_no_header_can_hold_is_a_failure_like_others() -> None:
+    made = OpenAIModel("http://127.0.0.1:1/v1", "m1", "schlüssel", timeout=5)
+    with pytest.raises(ModelFailure) as told:
+        made.turn(HELLO, TOOLS)
+    made.close()
+
+    assert told.value.code == "rejected"
+    assert "schl" not in told.value.sentence
+
+
 @pytest.mark.parametrize("answer", [silent, dripping])
 def test_a_turn_takes_no_longer_than_it_may(answer: Answer) -> None:
     assert failure(answer, timeout=0.2).code == "timeout"
