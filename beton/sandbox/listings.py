@@ -299,7 +299,7 @@ def event_values(sandbox: Sandbox, page: Page) -> dict[str, Any]:
 
 
 def project_info(sandbox: Sandbox) -> dict[str, Any]:
-    """The project as TeamBasic."""
+    """The project: what of it clients read."""
     settings = sandbox.settings
     return {
         "id": settings.project_id,
@@ -314,6 +314,7 @@ def project_info(sandbox: Sandbox) -> dict[str, Any]:
         "is_demo": False,
         "timezone": settings.timezone,
         "access_control": False,
+        "test_account_filters": [dict(one) for one in sandbox.test_account_filters],
     }
 
 

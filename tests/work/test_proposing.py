@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -25,7 +26,7 @@ from beton.store import audit, backtests, hypotheses, questions, runs, search_re
 from beton.store.records import Connection, NewBacktest, RunStatus
 from beton.store.store import Store, open_store
 from beton.work import connecting, deciding, observing
-from beton.work.asking import question_json
+from beton.work.asking import posthog_filters, question_json, sampled_taxonomy, suggested_question, suggestions
 from beton.work.backtesting import window_of
 from beton.work.durable_proposals import queue_if_due, worth_a_search
 from beton.work.proposing import Proposed, propose
@@ -125,7 +126,7 @@ def test_what_is_live_is_not_repeated_in_any_words(place: Workplace, shop: Conne
         assert 0 <= line["new_recall_given_live"] < 1
 
 
-def test_a_rejected_one_comes_back_when_its_evidence_has_changed(place: Workplace, shop: Connection) -> None:
+def test_a_rejected_one_comes_back_when_its_evidence_has_changed(place: Workplace, shop: Connection, clock: Clock) -> None:
     first = about_invitations(searched(place, shop))[0]
     with place.store.transaction() as tx:
         run = runs.queue(tx, "backtest", connection_id=shop.id)
@@ -134,7 +135,7 @@ def test_a_rejected_one_comes_back_when_its_evidence_has_changed(place: Workplac
             hypothesis_id=first.id, hypothesis_version=1, run_id=run.id, as_of=END, window_days=DAYS,
             fingerprint=first.fingerprint, result=poor, clears=None,
         )  # fmt: skip
-        place.clock.advance(timedelta(minutes=1))  # ty: ignore[unresolved-attribute]
+        clock.advance(timedelta(minutes=1))
     with place.store.transaction() as tx:
         backtests.record(tx, [told])
     deciding.decide(place, first.id, Action.REJECT, actor="ada", reason="too weak")
@@ -224,12 +225,27 @@ def test_a_search_that_is_refused_ends_its_run(place: Workplace, shop: Connectio
 
 
 def test_values_go_to_the_search_and_not_to_the_taxonomy_s_record(place: Workplace, shop: Connection) -> None:
-    from beton.work.asking import sampled_taxonomy
-
     assert any(one.values for one in sampled_taxonomy(place, shop).properties) == any(
         one.name == "seats" and one.cardinality for one in place.taxonomy(shop).properties
     )
     assert not any(one.values for one in place.taxonomy(shop).properties)
+
+
+def test_posthog_s_own_filters_keep_internal_traffic_out_of_a_confirmed_question(place: Workplace, shop: Connection, posthog: Any) -> None:
+    filters = [
+        {"key": "seats", "type": "event", "operator": "is_not", "value": ["5"]},
+        {"key": "email", "type": "person", "operator": "not_icontains", "value": "@shop.example"},
+    ]
+    httpx.post(f"{posthog.url}/sandbox/test-accounts", json=filters).raise_for_status()
+    found = suggestions(place, shop, asyncio.run(posthog_filters(place, shop)))
+    httpx.post(f"{posthog.url}/sandbox/test-accounts", json=[]).raise_for_status()
+    question = suggested_question(found, 1)
+
+    assert [one.code for one in found.internal] == ["posthog_filter", "posthog_filter_unused"]
+    assert question_json(question)["entry"] == {"events": ["signed_up"], "where": [{"property": "seats", "op": "not_equals", "value": "5"}]}
+    assert question_json(suggested_question(found, 1, leave_out_internal=False))["entry"] == "signed_up"
+    asked = asyncio.run(propose(place, shop, question, window_of(END, DAYS), most=1))
+    assert asked.found.tried > 10
 
 
 # --- the schedule ----------------------------------------------------------------------------------------------------
