@@ -83,10 +83,11 @@ TOLD = {
     "horizon, 5 true positives or 30 converters: nothing may be concluded from less",
     "null": "worlds without causes; of a folder that holds its events, its own with ages at the outcome shuffled among units of the same entry week",
     "rivals": "learn from the units that entered in the window before the cut, at a look every 3 days, from counts of the same events and values, "
-    "without the events that are steps of the outcome itself; measured on the units that entered after the cut, at a look every day at midnight. A "
-    "unit above a rival's threshold is called, then not again for a horizon; ours calls at the first look after a recommended line fires. The "
-    "threshold is where the rival's recall equals ours, between two thresholds by lot. Lift: conversions within the horizon of calls, over those of "
-    "units of the same age. 'fresh': the same lines and fitted rivals on the later part of another draw of the world, which chose nothing",
+    "without the events that are steps of the outcome itself, which ours may not use either; measured on the units that entered after the cut, at "
+    "a look every day at midnight. A unit above a rival's threshold is called, then not again for a horizon; ours calls at the first look after a "
+    "recommended line fires. The threshold is where the rival's recall equals ours, between two thresholds by lot. Lift: conversions within the "
+    "horizon of calls, over those of units of the same age. 'fresh': the same lines and fitted rivals on the later part of another draw of the "
+    "world, which chose nothing",
     "difference": "our lift minus the rival's, by run; the mean of the worlds' means with two standard errors, worlds as they are and seeds as drawn",
 }
 

@@ -134,11 +134,13 @@ def trapped(project: Project, labels: frozenset[str]) -> set[str]:
 
 
 def _naming(hypotheses: Sequence[Hypothesis], events: set[str]) -> Iterator[str]:
-    """Those with a clause that names one of the events."""
-    for one in hypotheses:
-        named = {name for clause in one.clauses for match in _matches(clause) for name in match.events}
-        if named & events:
-            yield " and ".join(sorted(named))
+    """Those with a clause that names one of the events, in words."""
+    yield from (" and ".join(sorted(named(one))) for one in hypotheses if named(one) & events)
+
+
+def named(hypothesis: Hypothesis) -> set[str]:
+    """The events that its clauses name."""
+    return {name for clause in hypothesis.clauses for match in _matches(clause) for name in match.events}
 
 
 def _matches(clause: object) -> Iterator[EventMatch]:

@@ -1,7 +1,7 @@
 """A search beside its rivals on one log: lift on the later units at the recall that the search's recommendations reach there.
 
-What the truth calls a step of the outcome itself is hidden from rivals, as the search may not recommend it: a call on the fourth of five orders is no
-find. Recommended lines are chosen with a look at the later part (the bar is judged there), rivals are not. So the same lines and the same fitted
+What the truth calls a step of the outcome itself is hidden from rivals, and does not count for ours: a call on the fourth of five orders is no find.
+Recommended lines are chosen with a look at the later part (the bar is judged there), rivals are not. So the same lines and the same fitted
 rivals are also measured on the later part of another draw of the world, which nobody has looked at.
 """
 
@@ -19,7 +19,7 @@ from backtest.split import cut_at, earlier, later
 from beton.bench.counted import Seen, columns_of, seen
 from beton.bench.looks import Called, at_recall, called, of_fires
 from beton.bench.projects import Project
-from beton.bench.recovery import OF_NO_USE, recommended, trapped
+from beton.bench.recovery import OF_NO_USE, named, recommended, trapped
 from beton.bench.rivals import RIVALS, Scorer
 from beton.bench.subgroups import Environment, Failed, subgroups
 
@@ -50,14 +50,15 @@ def beside(
     project: Project, seed: int, singles: Sequence[Hypothesis], log: EventLog, found: Found, fresh: Project | None, environment: Environment
 ) -> list[Beside]:
     """The comparison on the later part, and on that of `fresh` if there is one."""
-    lines = recommended(found)
+    hidden = trapped(project, OF_NO_USE)
+    lines = [one for one in recommended(found) if not named(one) & hidden]
     question = next((one for one in singles if one.counts_entrants_only), None)
     cut = None if question is None else cut_at(question, log)
     if question is None or cut is None or not lines:
         why = "nothing was recommended" if cut is not None else "no unit enters early enough"
         return [Beside(project.name, seed, where, None, None, {}, {"all": why}) for where in (LATER, FRESH)[: 1 + (fresh is not None)]]
     early = earlier(log, question, cut)
-    columns = columns_of(project.question, singles, early, project.window, trapped(project, OF_NO_USE))
+    columns = columns_of(project.question, singles, early, project.window, hidden)
     scorers, lacks = fitted(seen(question, early, columns, LEARNING_EVERY), environment)
     told = [_measured(project.name, seed, LATER, seen(question, later(log, question, cut), columns), lines, scorers, lacks)]
     if fresh is not None and (other := cut_at(question, another := fresh.log([*singles, *lines]))) is not None:
