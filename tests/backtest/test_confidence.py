@@ -1,7 +1,5 @@
 """Shrunken precision and its calibration, against the worked figures."""
 
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.special import betaln
 from scipy.stats import beta
 
-from backtest.confidence import DRIFT, LEAST_SPREAD, Asked, Prior, asked, calibration, fitted_prior
+from backtest.confidence import DRIFT, ENDED, LEAST_SPREAD, Asked, Prior, asked, calibration, fitted_prior
 
 HITS = np.array([30, 12, 45, 8, 60, 3, 22, 15])
 N = np.array([60, 40, 60, 40, 150, 10, 100, 60])
@@ -86,14 +84,17 @@ def test_no_precision_stands_for_a_bar_beyond_every_case():
     assert asked(None, 1.5, 0.8, None) is asked(None, 1.5, None, 0.1) is asked(0.9, 1.5, 0.2, 0.1) is None
 
 
-def test_later_data_are_less_sure_than_those_seen():
-    prior = Prior(3.2, 5.4)
-    for hits, towards in ((60, -1), (10, 1)):
-        told, later = prior.confidence(hits, 100, 0.35), prior.later_confidence(hits, 100, Asked(0.35, 0.35))
-        assert (later - told) * towards > 0
-        drawn = np.random.default_rng(1).normal(0, DRIFT, 20_000)
-        by_drawing = np.mean([beta.sf(min(1.0, 0.35 * math.exp(-one)), 3.2 + hits, 5.4 + 100 - hits) for one in drawn[:2_000]])
-        assert later == pytest.approx(by_drawing, abs=0.02)
+@pytest.mark.parametrize(("hits", "n"), [(60, 100), (35, 100), (10, 100), (1_500, 3_000)])
+def test_later_confidence_is_what_drawing_later_data_shows(hits: int, n: int):
+    rng, prior, later = np.random.default_rng(1), Prior(3.2, 5.4), min(n, 2_000)
+    precision = rng.beta(3.2 + hits, 5.4 + n - hits, 40_000)
+    bar = 0.35 * np.exp(-rng.normal(0, DRIFT, 40_000))
+    share = np.mean((rng.binomial(later, precision) >= bar * later) & (rng.random(40_000) >= ENDED))
+    assert prior.later_confidence(hits, n, Asked(0.35, 0.35)) == pytest.approx(share, abs=0.01)
+
+
+def test_nothing_is_surer_of_later_data_than_that_effects_last():
+    assert Prior(3.2, 5.4).later_confidence(900, 1_000, Asked(0.1, 0.1)) == pytest.approx(1 - ENDED)
 
 
 def test_equal_precisions_are_shrunk_to_one_another():
