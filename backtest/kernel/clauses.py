@@ -121,11 +121,9 @@ def _did(clause: Did, site: Site) -> Written:
 
 
 def _lately(found: Slice, opens: Ints, closes: Ints, n: int, last: int, out: tuple[Codes, Ints, Ints]) -> int:
-    """A pass over all rows has no branches, a pass over long runs skips the others; which one is faster depends on how many are long."""
-    if n > 1:
-        starts, stops = found.runs(n)
-        if 8 * len(starts) < len(found):
-            return counting.lately_in_runs(found.unit, opens, closes, starts, stops, n, last, *out)
+    """A pass over all rows has no branches, a pass over long runs skips the others: faster, as measured, where these are up to seven rows in ten."""
+    if n > 1 and 10 * found.rows_in_runs(n) < 7 * len(found):
+        return counting.lately_in_runs(found.unit, opens, closes, *found.runs(n), n, last, *out)
     return counting.lately(found.unit, opens, closes, n, last, *out)
 
 

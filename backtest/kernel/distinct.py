@@ -92,9 +92,9 @@ def distinct_lately(
     """
     written = 0
     for run in range(len(starts)):
-        first, stop = starts[run], stops[run]
+        first, stop = np.uint64(starts[run]), np.uint64(stops[run])
         arriving, aging, present = first, first, 0
-        mark = serial + first
+        mark = serial + np.int64(first)
         open_at = FOREVER
         while aging < stop:
             now = at[aging] + last
@@ -103,15 +103,15 @@ def distinct_lately(
             while arriving < stop and at[arriving] == now:
                 thing = code[arriving]
                 if thing >= 0:
-                    present += seen[thing] < mark
-                    seen[thing] = serial + arriving
-                arriving += 1
+                    present += seen[np.uint64(thing)] < mark
+                    seen[np.uint64(thing)] = serial + np.int64(arriving)
+                arriving += np.uint64(1)
             while aging < arriving and at[aging] + last == now:
                 thing = code[aging]
-                if thing >= 0 and seen[thing] == serial + aging:
-                    seen[thing] = -1
+                if thing >= 0 and seen[np.uint64(thing)] == serial + np.int64(aging):
+                    seen[np.uint64(thing)] = -1
                     present -= 1
-                aging += 1
+                aging += np.uint64(1)
             if present >= n:
                 if open_at == FOREVER:
                     open_at = now
@@ -119,6 +119,6 @@ def distinct_lately(
                 out_unit[written], out_start[written], out_stop[written] = unit[first], open_at, now
                 written += 1
                 open_at = FOREVER
-            if open_at == FOREVER and present + stop - arriving < n:
+            if open_at == FOREVER and present + np.int64(stop - arriving) < n:
                 break
     return written

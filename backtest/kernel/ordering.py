@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
 from backtest.intervals import Codes, Ints
@@ -14,15 +15,15 @@ NONE = -FOREVER
 def shared_runs(a_unit: Codes, a_starts: Codes, b_unit: Codes, b_starts: Codes, place: Codes, out_a: Codes, out_b: Codes) -> int:
     """Runs of both slices that are of one unit. `place` is scratch with a place per unit, all -1; a unit's run is looked up there."""
     for run in range(len(b_starts)):
-        place[b_unit[b_starts[run]]] = run
-    written = 0
+        place[np.uint32(b_unit[np.uint32(b_starts[run])])] = run
+    written = np.uint64(0)
     for run in range(len(a_starts)):
-        other = place[a_unit[a_starts[run]]]
+        other = place[np.uint32(a_unit[np.uint32(a_starts[run])])]
         out_a[written], out_b[written] = run, other
-        written += other >= 0
+        written += np.uint64(other >= 0)
     for run in range(len(b_starts)):
-        place[b_unit[b_starts[run]]] = -1
-    return written
+        place[np.uint32(b_unit[np.uint32(b_starts[run])])] = -1
+    return int(written)
 
 
 @njit(cache=True, nogil=True)

@@ -27,12 +27,20 @@ class Slice:
     low: int = 0
     find: Callable[[], Ints] | None = None
     known_runs: dict[int, tuple[Codes, Codes]] = field(default_factory=dict)
+    known_rows: dict[int, int] = field(default_factory=dict)
 
     def runs(self, n: int = 1) -> tuple[Codes, Codes]:
         """Starts and stops of the runs of one unit that have at least n rows. A threshold never looks at shorter ones."""
         if n not in self.known_runs:
             self.known_runs[n] = _runs(self.unit) if n <= 1 else _long(*self.runs(), n)
         return self.known_runs[n]
+
+    def rows_in_runs(self, n: int) -> int:
+        """How many rows lie in runs of at least n."""
+        if n not in self.known_rows:
+            starts, stops = self.runs(n)
+            self.known_rows[n] = int(stops.sum(dtype=np.int64) - starts.sum(dtype=np.int64))
+        return self.known_rows[n]
 
     def __len__(self) -> int:
         return len(self.unit)
@@ -55,11 +63,12 @@ def _runs(unit: Codes) -> tuple[Codes, Codes]:
     for row in range(1, len(unit)):
         count += unit[row] != unit[row - 1]
     starts, stops = np.empty(count + 1, np.int32), np.empty(count + 1, np.int32)
-    starts[0], run = 0, 0
+    starts[0], run, before_it = 0, np.uint64(0), unit[0] if len(unit) else np.int32(-1)
     for row in range(1, len(unit)):
-        starts[run + 1] = row
+        starts[run + np.uint64(1)] = row
         stops[run] = row
-        run += unit[row] != unit[row - 1]
+        run += np.uint64(unit[row] != before_it)
+        before_it = unit[row]
     stops[run] = len(unit)
     return starts[:count], stops[:count]
 
@@ -69,10 +78,10 @@ def _long(starts: Codes, stops: Codes, n: int) -> tuple[Codes, Codes]:
     count = 0
     for run in range(len(starts)):
         count += stops[run] - starts[run] >= n
-    long_starts, long_stops, written = np.empty(count + 1, np.int32), np.empty(count + 1, np.int32), 0
+    long_starts, long_stops, written = np.empty(count + 1, np.int32), np.empty(count + 1, np.int32), np.uint64(0)
     for run in range(len(starts)):
         long_starts[written], long_stops[written] = starts[run], stops[run]
-        written += stops[run] - starts[run] >= n
+        written += np.uint64(stops[run] - starts[run] >= n)
     return long_starts[:count], long_stops[:count]
 
 

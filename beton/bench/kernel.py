@@ -14,8 +14,8 @@ from beton.bench.measured import in_own_process
 from beton.bench.mix import SHARES
 
 COMPETITORS = tuple(competitors.SAMPLES)
-BUCKETS = 24
-"""Two at a time, of fifty million events each holds some two: as few as memory allows, since every bucket pays for every hypothesis."""
+BUCKETS = 32
+"""Two at a time, of fifty million events each holds 1.6: as few as memory allows, since every bucket pays for every hypothesis."""
 IN_ONE_PIECE = 20_000_000
 """Longer histories are streamed from the file in buckets of units; competitors run on the first bucket."""
 
