@@ -23,6 +23,7 @@ from beton.web.access.doorkeeper import Door, Doorkeeper
 from beton.web.access.forgery import no_forgery
 from beton.web.access.hosts import is_loopback
 from beton.web.access.policy import check_policies
+from beton.web.access.repeats import Repeats
 from beton.web.api import api_router
 from beton.web.injected import Hands, Jobs, TryRoute, provided
 from beton.web.openapi import openapi
@@ -75,7 +76,7 @@ def create_app(
     app = Litestar(
         route_handlers=[api_router(), *probes.HANDLERS, openapi, signing, pages_router()],
         dependencies=provided(place, Hands(jobs, try_route)),
-        middleware=[Doorkeeper(place.store, door)],
+        middleware=[Doorkeeper(place.store, door), Repeats(place.store)],
         guards=[no_forgery],
         exception_handlers=HANDLERS,
         after_exception=[log_failure],

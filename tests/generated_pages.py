@@ -15,6 +15,7 @@ from pathlib import Path
 from beton.errors import BetonError, PostHogError
 from beton.lifecycle import transitions_table
 from beton.posthog.codes import FAILURES
+from beton.roles import roles_table
 from beton.settings import describe_settings
 
 ROOT = Path(__file__).parents[1]
@@ -157,7 +158,7 @@ def settings_table() -> str:
     return "\n".join(["| variable | default | meaning |", "|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows)])
 
 
-PARTS: dict[str, Callable[[], str]] = {"transitions": transitions_table, "settings": settings_table, "errors": errors_table}
+PARTS: dict[str, Callable[[], str]] = {"roles": roles_table, "transitions": transitions_table, "settings": settings_table, "errors": errors_table}
 
 
 def renewed(page: str) -> str:

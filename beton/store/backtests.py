@@ -26,9 +26,7 @@ def record(tx: Transaction, results: Collection[NewBacktest]) -> list[Backtest]:
     values = [_values(tx, result) for result in results]
     tx.insert_new(BacktestRow, values)
     wanted = {(value["run_id"], value["hypothesis_id"], value["hypothesis_version"]) for value in values}
-    query = sa.select(BacktestRow).where(
-        col(BacktestRow.workspace_id) == tx.workspace_id, col(BacktestRow.run_id).in_({run_id for run_id, _, _ in wanted})
-    )
+    query = sa.select(BacktestRow).where(col(BacktestRow.run_id).in_({run_id for run_id, _, _ in wanted}))
     kept = [_value(row) for row in tx.session.execute(query).scalars() if (row.run_id, row.hypothesis_id, row.hypothesis_version) in wanted]
     for one in kept:
         _stand(tx, one.hypothesis_id, one.clears, one, col(HypothesisRow.version) == one.hypothesis_version)
@@ -43,21 +41,21 @@ def rerank(tx: Transaction, judged: Iterable[tuple[Backtest, bool | None]]) -> N
 
 def some(tx: Transaction, backtest_ids: Collection[str]) -> dict[str, Backtest]:
     """Id → result; unknown ids are missing."""
-    query = sa.select(BacktestRow).where(col(BacktestRow.id).in_(backtest_ids), col(BacktestRow.workspace_id) == tx.workspace_id)
+    query = sa.select(BacktestRow).where(col(BacktestRow.id).in_(backtest_ids))
     return {row.id: _value(row) for row in tx.session.execute(query).scalars()}
 
 
 def get(tx: Transaction, backtest_id: str) -> Backtest:
     """The backtest with this id."""
     row = tx.session.get(BacktestRow, backtest_id)
-    if row is None or row.workspace_id != tx.workspace_id:
+    if row is None:
         raise NotFound(f"There is no backtest {backtest_id}.")
     return _value(row)
 
 
 def history(tx: Transaction, hypothesis_id: str) -> list[Backtest]:
     """All results of a hypothesis, of all its versions, newest first."""
-    query = sa.select(BacktestRow).where(col(BacktestRow.hypothesis_id) == hypothesis_id, col(BacktestRow.workspace_id) == tx.workspace_id)
+    query = sa.select(BacktestRow).where(col(BacktestRow.hypothesis_id) == hypothesis_id)
     rows = tx.session.execute(query.order_by(col(BacktestRow.created_at).desc(), col(BacktestRow.id).desc())).scalars()
     return [_value(row) for row in rows]
 
@@ -66,7 +64,7 @@ def latest(tx: Transaction, hypothesis_ids: Collection[str]) -> dict[str, Backte
     """Hypothesis id → its newest result for its present fingerprint or an earlier one; those never tested are missing."""
     newest_first = (col(BacktestRow.created_at).desc(), col(BacktestRow.id).desc())
     place = sa.func.row_number().over(partition_by=col(BacktestRow.hypothesis_id), order_by=newest_first).label("place")
-    wanted = (col(BacktestRow.hypothesis_id).in_(hypothesis_ids), col(BacktestRow.workspace_id) == tx.workspace_id)
+    wanted = (col(BacktestRow.hypothesis_id).in_(hypothesis_ids),)
     ranked = sa.select(col(BacktestRow.id), place).where(*wanted).subquery()
     query = sa.select(BacktestRow).join(ranked, ranked.c.id == col(BacktestRow.id)).where(ranked.c.place == 1)
     return {row.hypothesis_id: _value(row) for row in tx.session.execute(query).scalars()}
@@ -74,7 +72,7 @@ def latest(tx: Transaction, hypothesis_ids: Collection[str]) -> dict[str, Backte
 
 def of_run(tx: Transaction, run_id: str) -> list[Backtest]:
     """The results of one run, in the order in which they were written."""
-    query = sa.select(BacktestRow).where(col(BacktestRow.run_id) == run_id, col(BacktestRow.workspace_id) == tx.workspace_id)
+    query = sa.select(BacktestRow).where(col(BacktestRow.run_id) == run_id)
     return [_value(row) for row in tx.session.execute(query.order_by(col(BacktestRow.created_at), col(BacktestRow.id))).scalars()]
 
 

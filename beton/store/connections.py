@@ -86,7 +86,7 @@ def get(tx: Transaction, name_or_id: str) -> Connection:
 
 def every(tx: Transaction) -> list[Connection]:
     """All connections, by name."""
-    query = sa.select(ConnectionRow).where(col(ConnectionRow.workspace_id) == tx.workspace_id).order_by(col(ConnectionRow.name))
+    query = sa.select(ConnectionRow).order_by(col(ConnectionRow.name))
     return [_value(row) for row in tx.session.execute(query).scalars()]
 
 
@@ -171,7 +171,6 @@ def checked(tx: Transaction, name_or_id: str, status: ConnectionStatus, *, probl
 
 def _find(tx: Transaction, name_or_id: str) -> ConnectionRow | None:
     query = sa.select(ConnectionRow).where(
-        col(ConnectionRow.workspace_id) == tx.workspace_id,
         sa.or_(col(ConnectionRow.id) == name_or_id, col(ConnectionRow.name) == name_or_id),
     )
     return tx.session.execute(query).scalars().first()

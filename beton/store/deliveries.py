@@ -97,7 +97,6 @@ def doubt_overdue(tx: Transaction, route_id: str) -> int:
     overdue = (
         sa.update(DeliveryRow)
         .where(
-            col(DeliveryRow.workspace_id) == tx.workspace_id,
             col(DeliveryRow.route_id) == route_id,
             col(DeliveryRow.status).in_(WAITING),
             col(DeliveryRow.leased_until) <= tx.now,
@@ -136,7 +135,7 @@ def give_up(tx: Transaction, hypothesis_id: str, why: str) -> int:
 def get(tx: Transaction, delivery_id: str) -> Delivery:
     """The delivery with this id."""
     row = tx.session.get(DeliveryRow, delivery_id)
-    if row is None or row.workspace_id != tx.workspace_id:
+    if row is None:
         raise NotFound(f"There is no delivery {delivery_id}.")
     return to_value(row)
 
@@ -151,7 +150,7 @@ def listing(
     after: str | None = None,
 ) -> Page[Delivery]:
     """Deliveries, newest first."""
-    query = sa.select(DeliveryRow).where(col(DeliveryRow.workspace_id) == tx.workspace_id)
+    query = sa.select(DeliveryRow)
     for column, wanted in ((DeliveryRow.signal_id, signal_id), (DeliveryRow.route_id, route_id), (DeliveryRow.status, status)):
         query = query if wanted is None else query.where(col(column) == str(wanted))
     return page(tx, query, DeliveryRow, DeliveryRow.created_at, to_value, limit=limit, after=after)
@@ -159,9 +158,7 @@ def listing(
 
 def attempts(tx: Transaction, delivery_id: str) -> list[DeliveryAttempt]:
     """The attempts of a delivery, first to last."""
-    query = sa.select(DeliveryAttemptRow).where(
-        col(DeliveryAttemptRow.delivery_id) == delivery_id, col(DeliveryAttemptRow.workspace_id) == tx.workspace_id
-    )
+    query = sa.select(DeliveryAttemptRow).where(col(DeliveryAttemptRow.delivery_id) == delivery_id)
     rows = tx.session.execute(query.order_by(col(DeliveryAttemptRow.id))).scalars()
     return [DeliveryAttempt(**row.model_dump(exclude={"id", "workspace_id", "delivery_id"})) for row in rows]
 
@@ -179,15 +176,12 @@ def signal_value(tx: Transaction, row: SignalRow) -> Signal:
 
 def drop_old_attempts(tx: Transaction) -> int:
     """Remove the attempts older than thirty days, with what the receivers answered; how many there were. Each delivery keeps their number."""
-    old = sa.delete(DeliveryAttemptRow).where(
-        col(DeliveryAttemptRow.workspace_id) == tx.workspace_id, col(DeliveryAttemptRow.at) < tx.now - ATTEMPTS_KEPT
-    )
+    old = sa.delete(DeliveryAttemptRow).where(col(DeliveryAttemptRow.at) < tx.now - ATTEMPTS_KEPT)
     return tx.count(old)
 
 
 def _due(tx: Transaction) -> tuple[sa.ColumnElement[bool], ...]:
     return (
-        col(DeliveryRow.workspace_id) == tx.workspace_id,
         col(DeliveryRow.status).in_(WAITING),
         col(DeliveryRow.next_attempt_at) <= tx.now,
         sa.or_(col(DeliveryRow.leased_until).is_(None), col(DeliveryRow.leased_until) <= tx.now),
@@ -199,14 +193,14 @@ def _switch(tx: Transaction, hypothesis_id: str, present: tuple[str, ...], statu
     signals = sa.select(col(SignalRow.id)).where(col(SignalRow.hypothesis_id) == hypothesis_id)
     statement = (
         sa.update(DeliveryRow)
-        .where(col(DeliveryRow.signal_id).in_(signals), col(DeliveryRow.status).in_(present), col(DeliveryRow.workspace_id) == tx.workspace_id)
+        .where(col(DeliveryRow.signal_id).in_(signals), col(DeliveryRow.status).in_(present))
         .values(status=str(status), next_attempt_at=due, **more)
     )
     return tx.count(statement)
 
 
 def _locked(tx: Transaction, delivery_id: str) -> DeliveryRow:
-    query = sa.select(DeliveryRow).where(col(DeliveryRow.id) == delivery_id, col(DeliveryRow.workspace_id) == tx.workspace_id)
+    query = sa.select(DeliveryRow).where(col(DeliveryRow.id) == delivery_id)
     row = tx.session.execute(query.with_for_update().execution_options(populate_existing=True)).scalars().first()
     if row is None:
         raise NotFound(f"There is no delivery {delivery_id}.")

@@ -34,7 +34,7 @@ def erase_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str
     row = {"connection_id": connection_id, "unit_key": key, "workspace_id": tx.workspace_id, "erased_at": tx.now}
     tx.insert_new(ErasedUnitRow, [row])
     signals = _blank_signals(tx, connection_id, key)
-    tx.count(sa.delete(BacktestFireRow).where(col(BacktestFireRow.workspace_id) == tx.workspace_id, col(BacktestFireRow.unit_key) == key))
+    tx.count(sa.delete(BacktestFireRow).where(col(BacktestFireRow.unit_key) == key))
     named = col(LiveMatchRow.unit_id) == unit_id
     if unit_kind == "person":  # accounts remember which of their persons did something, where a hypothesis counts them
         named |= sa.cast(col(LiveMatchRow.value), sa.Text) == json.dumps(unit_id, ensure_ascii=False)

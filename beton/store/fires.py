@@ -40,7 +40,6 @@ def latest(tx: Transaction, hypothesis_id: str, run_id: str, *, limit: int = 10)
     query = sa.select(BacktestFireRow).where(
         col(BacktestFireRow.hypothesis_id) == hypothesis_id,
         col(BacktestFireRow.run_id) == run_id,
-        col(BacktestFireRow.workspace_id) == tx.workspace_id,
     )
     rows = tx.session.execute(query.order_by(col(BacktestFireRow.fired_at).desc(), col(BacktestFireRow.id)).limit(limit)).scalars()
     return [_value(tx, row) for row in rows]

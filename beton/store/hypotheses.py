@@ -40,7 +40,6 @@ def add(tx: Transaction, new: NewHypothesis, *, actor: str) -> tuple[Hypothesis,
     }
     fresh = tx.insert_new(HypothesisRow, [values])
     query = sa.select(HypothesisRow).where(
-        col(HypothesisRow.workspace_id) == tx.workspace_id,
         col(HypothesisRow.connection_id) == new.connection_id,
         col(HypothesisRow.fingerprint) == new.fingerprint,
     )
@@ -65,7 +64,7 @@ def listing(
     after: str | None = None,
 ) -> Page[Hypothesis]:
     """Hypotheses, newest first."""
-    query = _wanted(tx, connection_id, statuses)
+    query = _wanted(connection_id, statuses)
     return page(tx, query, HypothesisRow, HypothesisRow.created_at, _value, limit=limit, after=after)
 
 
@@ -82,37 +81,37 @@ class Wanted:
 
 def ranked(tx: Transaction, wanted: Wanted, *, limit: int = 50, after: str | None = None) -> Page[Hypothesis]:
     """What clears the bar first, then by shrunken lift: the order in which people look at proposals."""
-    return page(tx, _narrowed(tx, wanted), HypothesisRow, HypothesisRow.rank, _value, limit=limit, after=after)
+    return page(tx, _narrowed(wanted), HypothesisRow, HypothesisRow.rank, _value, limit=limit, after=after)
 
 
 def newest(tx: Transaction, wanted: Wanted, *, limit: int = 50, after: str | None = None) -> Page[Hypothesis]:
     """The newest first."""
-    return page(tx, _narrowed(tx, wanted), HypothesisRow, HypothesisRow.created_at, _value, limit=limit, after=after)
+    return page(tx, _narrowed(wanted), HypothesisRow, HypothesisRow.created_at, _value, limit=limit, after=after)
 
 
 def count_by_verdict(tx: Transaction, wanted: Wanted) -> dict[str, int]:
     """How many of those that are wanted have each verdict, whichever is asked for; those without a result are `untested`."""
-    inner = _narrowed(tx, replace(wanted, verdict=None)).subquery()
+    inner = _narrowed(replace(wanted, verdict=None)).subquery()
     rows = tx.session.execute(sa.select(inner.c.verdict, sa.func.count()).group_by(inner.c.verdict)).all()
     return dict.fromkeys((*VERDICTS, "untested"), 0) | {verdict or "untested": int(number) for verdict, number in rows}
 
 
 def some(tx: Transaction, hypothesis_ids: Collection[str]) -> list[Hypothesis]:
     """Those with these ids, in their order; unknown ones are missing."""
-    query = _wanted(tx, None, ()).where(col(HypothesisRow.id).in_(hypothesis_ids))
+    query = _wanted(None, ()).where(col(HypothesisRow.id).in_(hypothesis_ids))
     found = {row.id: _value(row) for row in tx.session.execute(query).scalars()}
     return [found[one] for one in dict.fromkeys(hypothesis_ids) if one in found]
 
 
 def every(tx: Transaction, *, connection_id: str | None = None, statuses: Collection[Status] = ()) -> list[Hypothesis]:
     """All of them, oldest first: what a sweep or a batch of backtests works through."""
-    query = _wanted(tx, connection_id, statuses).order_by(col(HypothesisRow.created_at), col(HypothesisRow.id))
+    query = _wanted(connection_id, statuses).order_by(col(HypothesisRow.created_at), col(HypothesisRow.id))
     return [_value(row) for row in tx.session.execute(query).scalars()]
 
 
 def count_by_status(tx: Transaction, *, connection_id: str | None = None) -> dict[Status, int]:
     """How many there are in each status; statuses without any are 0."""
-    inner = _wanted(tx, connection_id, ()).subquery()
+    inner = _wanted(connection_id, ()).subquery()
     rows = tx.session.execute(sa.select(inner.c.status, sa.func.count()).group_by(inner.c.status)).all()
     return dict.fromkeys(Status, 0) | {Status(status): int(number) for status, number in rows}
 
@@ -166,7 +165,6 @@ def revise(
     _check_version(row, expected_row_version)
     status = move(Status(row.status), Action.REVISE)
     twin = sa.select(col(HypothesisRow.id)).where(
-        col(HypothesisRow.workspace_id) == tx.workspace_id,
         col(HypothesisRow.connection_id) == row.connection_id,
         col(HypothesisRow.fingerprint) == fingerprint,
         col(HypothesisRow.id) != hypothesis_id,
@@ -188,30 +186,28 @@ def revise(
 def version(tx: Transaction, hypothesis_id: str, number: int) -> HypothesisVersion:
     """What a version said, and on which result it was approved."""
     row = tx.session.get(HypothesisVersionRow, (hypothesis_id, number))
-    if row is None or row.workspace_id != tx.workspace_id:
+    if row is None:
         raise NotFound(f"There is no version {number} of the hypothesis {hypothesis_id}.")
     return HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"}))
 
 
 def versions(tx: Transaction, hypothesis_id: str) -> list[HypothesisVersion]:
     """All that it has said, the newest first."""
-    query = sa.select(HypothesisVersionRow).where(
-        col(HypothesisVersionRow.hypothesis_id) == hypothesis_id, col(HypothesisVersionRow.workspace_id) == tx.workspace_id
-    )
+    query = sa.select(HypothesisVersionRow).where(col(HypothesisVersionRow.hypothesis_id) == hypothesis_id)
     rows = tx.session.execute(query.order_by(col(HypothesisVersionRow.version).desc())).scalars()
     return [HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"})) for row in rows]
 
 
 def with_fingerprint(tx: Transaction, connection_id: str, fingerprint: str) -> Hypothesis | None:
     """The one that means this, if it is known."""
-    query = _wanted(tx, connection_id, ()).where(col(HypothesisRow.fingerprint) == fingerprint)
+    query = _wanted(connection_id, ()).where(col(HypothesisRow.fingerprint) == fingerprint)
     row = tx.session.execute(query).scalars().first()
     return None if row is None else _value(row)
 
 
 def wake_due(tx: Transaction, *, actor: str = "beton") -> list[Hypothesis]:
     """Wake the snoozed hypotheses whose date has come."""
-    query = _wanted(tx, None, (Status.SNOOZED,)).where(col(HypothesisRow.snoozed_until) <= tx.now)
+    query = _wanted(None, (Status.SNOOZED,)).where(col(HypothesisRow.snoozed_until) <= tx.now)
     due = tx.session.execute(query.with_for_update(skip_locked=True)).scalars().all()
     return [decide(tx, row.id, Action.WAKE, expected_row_version=row.row_version, actor=actor) for row in due]
 
@@ -263,15 +259,15 @@ def _write_version(tx: Transaction, row: HypothesisRow) -> None:
     tx.insert_new(HypothesisVersionRow, [kept | {"hypothesis_id": row.id, "created_at": tx.now}])
 
 
-def _wanted(tx: Transaction, connection_id: str | None, statuses: Collection[Status]) -> Any:
-    query = sa.select(HypothesisRow).where(col(HypothesisRow.workspace_id) == tx.workspace_id)
+def _wanted(connection_id: str | None, statuses: Collection[Status]) -> Any:
+    query = sa.select(HypothesisRow)
     if connection_id is not None:
         query = query.where(col(HypothesisRow.connection_id) == connection_id)
     return query.where(col(HypothesisRow.status).in_([str(status) for status in statuses])) if statuses else query
 
 
-def _narrowed(tx: Transaction, wanted: Wanted) -> Any:
-    query = _wanted(tx, wanted.connection_id, wanted.statuses)
+def _narrowed(wanted: Wanted) -> Any:
+    query = _wanted(wanted.connection_id, wanted.statuses)
     if wanted.verdict is not None:
         query = query.where(col(HypothesisRow.verdict).is_(None) if wanted.verdict == "untested" else col(HypothesisRow.verdict) == wanted.verdict)
     if wanted.source is not None:
@@ -284,7 +280,7 @@ def _narrowed(tx: Transaction, wanted: Wanted) -> Any:
 
 def _row(tx: Transaction, hypothesis_id: str) -> HypothesisRow:
     row = tx.session.get(HypothesisRow, hypothesis_id)
-    if row is None or row.workspace_id != tx.workspace_id:
+    if row is None:
         raise NotFound(f"There is no hypothesis {hypothesis_id}.")
     return row
 

@@ -22,10 +22,8 @@ S = TypeVar("S")
 
 def drop_old_requests(tx: Transaction, now: datetime, connection_id: str | None = None) -> int:
     """Remove what is older than a day from one book, or from all; how many entries."""
-    whose = col(RequestLedgerRow.workspace_id) == tx.workspace_id
-    if connection_id is not None:
-        whose = col(RequestLedgerRow.connection_id) == connection_id
-    return tx.count(sa.delete(RequestLedgerRow).where(whose, col(RequestLedgerRow.at) <= now - KEPT))
+    old = sa.delete(RequestLedgerRow).where(col(RequestLedgerRow.at) <= now - KEPT)
+    return tx.count(old if connection_id is None else old.where(col(RequestLedgerRow.connection_id) == connection_id))
 
 
 class RequestLedger(Generic[S]):
@@ -77,7 +75,7 @@ class RequestLedger(Generic[S]):
             # One at a time per connection; a lock on the key would also stop everybody who inserts a row that refers to it.
             mine = sa.select(col(ConnectionRow.id)).where(col(ConnectionRow.id) == self._connection_id)
             tx.session.execute(mine.with_for_update(key_share=True))
-            held = self._places(tx, surface)
+            held = self._places(surface)
             tx.session.execute(sa.delete(RequestPlaceRow).where(*held, col(RequestPlaceRow.until) <= at))
             holders = set(tx.session.execute(sa.select(col(RequestPlaceRow.holder)).where(*held)).scalars())
             if holder not in holders and len(holders) >= limit:
@@ -88,11 +86,10 @@ class RequestLedger(Generic[S]):
 
     def _release(self, surface: str, holder: str) -> None:
         with self._store.transaction() as tx:
-            tx.session.execute(sa.delete(RequestPlaceRow).where(*self._places(tx, surface), col(RequestPlaceRow.holder) == holder))
+            tx.session.execute(sa.delete(RequestPlaceRow).where(*self._places(surface), col(RequestPlaceRow.holder) == holder))
 
-    def _places(self, tx: Transaction, surface: str) -> tuple[sa.ColumnElement[bool], ...]:
+    def _places(self, surface: str) -> tuple[sa.ColumnElement[bool], ...]:
         return (
-            col(RequestPlaceRow.workspace_id) == tx.workspace_id,
             col(RequestPlaceRow.connection_id) == self._connection_id,
             col(RequestPlaceRow.surface) == surface,
         )

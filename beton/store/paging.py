@@ -18,7 +18,7 @@ def page(tx: Transaction, query: Any, row_type: Any, when: Any, to_value: Callab
     limit = max(1, min(limit, LARGEST_PAGE))
     if after is not None:
         start = tx.session.get(row_type, after)
-        if start is None or start.workspace_id != tx.workspace_id:
+        if start is None:
             raise NotFound(f"The listing cannot go on after {after}: there is no such entry.")
         query = query.where(sa.tuple_(when, row_type.id) < sa.tuple_(getattr(start, when.key), start.id))
     rows = tx.session.execute(query.order_by(when.desc(), row_type.id.desc()).limit(limit + 1)).scalars().all()

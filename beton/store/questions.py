@@ -59,13 +59,13 @@ def confirm(
 def confirmed(tx: Transaction, connection_id: str) -> ConfirmedQuestion | None:
     """The question of a connection; None until a person has confirmed one."""
     row = tx.session.get(QuestionRow, connection_id)
-    return None if row is None or row.workspace_id != tx.workspace_id else _question(row)
+    return None if row is None else _question(row)
 
 
 def share_values(tx: Transaction, connection_id: str, *, allowed: bool, actor: str) -> ConfirmedQuestion:
     """Give or take back the consent that a model may see values of event properties."""
     row = tx.session.get(QuestionRow, connection_id)
-    if row is None or row.workspace_id != tx.workspace_id:
+    if row is None:
         raise NotFound("This connection has no confirmed question yet.", code="question.missing", fix="Confirm one first.")
     audit.write(
         tx, actor, "question.share_values", "connection", connection_id, before={"share_values": row.share_values}, after={"share_values": allowed}
@@ -91,14 +91,14 @@ def add_fact(tx: Transaction, connection_id: str, text: str, *, actor: str) -> F
 
 def facts(tx: Transaction, connection_id: str) -> list[Fact]:
     """The facts of a connection, oldest first."""
-    query = sa.select(FactRow).where(col(FactRow.connection_id) == connection_id, col(FactRow.workspace_id) == tx.workspace_id)
+    query = sa.select(FactRow).where(col(FactRow.connection_id) == connection_id)
     return [_fact(row) for row in tx.session.execute(query.order_by(col(FactRow.created_at), col(FactRow.id))).scalars()]
 
 
 def remove_fact(tx: Transaction, fact_id: str, *, actor: str) -> Fact:
     """Forget a fact; that it was there stays in the audit log."""
     row = tx.session.get(FactRow, fact_id)
-    if row is None or row.workspace_id != tx.workspace_id:
+    if row is None:
         raise NotFound(f"There is no fact {fact_id}.", fix="List them with: beton facts list")
     kept = _fact(row)
     tx.session.delete(row)

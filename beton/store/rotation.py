@@ -6,7 +6,7 @@ import sqlalchemy as sa
 
 from beton.store.sealing import prefix_of
 from beton.store.store import Store, Transaction
-from beton.store.tables import BacktestFireRow, ConnectionRow, RouteRow, SignalRow, TaxonomySnapshotRow, WorkspaceRow
+from beton.store.tables import BacktestFireRow, ConnectionRow, KeptAnswerRow, RouteRow, SignalRow, TaxonomySnapshotRow, WorkspaceRow
 
 AT_ONCE = 2000
 """Seals per transaction: some tens of milliseconds, for which other writers wait."""
@@ -18,6 +18,7 @@ SEALED_COLUMNS: dict[type[Any], str] = {
     RouteRow: "destination_sealed",
     SignalRow: "unit_sealed",
     BacktestFireRow: "unit_sealed",
+    KeptAnswerRow: "answer_sealed",
 }
 """Every column that holds a sealed text. A test compares it with the tables."""
 

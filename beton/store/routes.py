@@ -30,7 +30,7 @@ def add(tx: Transaction, *, name: str, destination: Destination, actor: str) -> 
         created_at=tx.now,
         updated_at=tx.now,
     )
-    taken = sa.select(col(RouteRow.id)).where(col(RouteRow.workspace_id) == tx.workspace_id, col(RouteRow.name) == name)
+    taken = sa.select(col(RouteRow.id)).where(col(RouteRow.name) == name)
     if tx.session.execute(taken).first() is not None:
         raise _taken(name)
     tx.session.add(row)
@@ -49,7 +49,7 @@ def get(tx: Transaction, name_or_id: str) -> Route:
 
 def every(tx: Transaction) -> list[Route]:
     """All routes, by name."""
-    query = sa.select(RouteRow).where(col(RouteRow.workspace_id) == tx.workspace_id).order_by(col(RouteRow.name))
+    query = sa.select(RouteRow).order_by(col(RouteRow.name))
     return [_value(row) for row in tx.session.execute(query).scalars()]
 
 
@@ -89,7 +89,7 @@ def _host(url: str) -> str:
 
 def _row(tx: Transaction, name_or_id: str) -> RouteRow:
     wanted = sa.or_(col(RouteRow.id) == name_or_id, col(RouteRow.name) == name_or_id)
-    row = tx.session.execute(sa.select(RouteRow).where(col(RouteRow.workspace_id) == tx.workspace_id, wanted)).scalars().first()
+    row = tx.session.execute(sa.select(RouteRow).where(wanted)).scalars().first()
     if row is None:
         raise NotFound(f"There is no route called {name_or_id}.")
     return row

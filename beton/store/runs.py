@@ -80,7 +80,7 @@ def listing(
     after: str | None = None,
 ) -> Page[Run]:
     """Runs, newest first."""
-    query = sa.select(RunRow).where(col(RunRow.workspace_id) == tx.workspace_id)
+    query = sa.select(RunRow)
     if kind is not None:
         query = query.where(col(RunRow.kind) == kind)
     if connection_id is not None:
@@ -102,20 +102,20 @@ def save_bucket(tx: Transaction, run_id: str, bucket: int, counts: Any) -> int:
 
 def finished_buckets(tx: Transaction, run_id: str) -> dict[int, Any]:
     """Bucket number → counts, of the buckets that need not be read again."""
-    query = sa.select(ReadBucketRow).where(col(ReadBucketRow.run_id) == run_id, col(ReadBucketRow.workspace_id) == tx.workspace_id)
+    query = sa.select(ReadBucketRow).where(col(ReadBucketRow.run_id) == run_id)
     return {row.bucket: row.counts for row in tx.session.execute(query).scalars()}
 
 
 def _row(tx: Transaction, run_id: str) -> RunRow:
     row = tx.session.get(RunRow, run_id)
-    if row is None or row.workspace_id != tx.workspace_id:
+    if row is None:
         raise NotFound(f"There is no run {run_id}.")
     return row
 
 
 def _unfinished(tx: Transaction, run_id: str) -> RunRow:
     """The run's row, locked, so that a cancellation and a progress report cannot overwrite each other."""
-    query = sa.select(RunRow).where(col(RunRow.id) == run_id, col(RunRow.workspace_id) == tx.workspace_id).with_for_update()
+    query = sa.select(RunRow).where(col(RunRow.id) == run_id).with_for_update()
     row = tx.session.execute(query.execution_options(populate_existing=True)).scalars().first()
     if row is None:
         raise NotFound(f"There is no run {run_id}.")

@@ -55,22 +55,20 @@ def keep(tx: Transaction, run_id: str, connection_id: str, content: dict[str, An
 def of_run(tx: Transaction, run_id: str) -> SearchRecord | None:
     """The record of a run, if it was a search."""
     row = tx.session.get(SearchRecordRow, run_id)
-    return None if row is None or row.workspace_id != tx.workspace_id else _record(row)
+    return None if row is None else _record(row)
 
 
 def of_hypothesis(tx: Transaction, hypothesis_id: str) -> list[SearchRecord]:
     """The records of the searches that have proposed it, newest first."""
     runs = sa.select(col(BacktestRow.run_id)).where(col(BacktestRow.hypothesis_id) == hypothesis_id)
-    query = sa.select(SearchRecordRow).where(col(SearchRecordRow.run_id).in_(runs), col(SearchRecordRow.workspace_id) == tx.workspace_id)
+    query = sa.select(SearchRecordRow).where(col(SearchRecordRow.run_id).in_(runs))
     rows = tx.session.execute(query.order_by(col(SearchRecordRow.created_at).desc(), col(SearchRecordRow.run_id).desc())).scalars()
     return [_record(row) for row in rows]
 
 
 def latest(tx: Transaction, connection_id: str) -> SearchRecord | None:
     """The record of the newest search of a connection."""
-    query = sa.select(SearchRecordRow).where(
-        col(SearchRecordRow.connection_id) == connection_id, col(SearchRecordRow.workspace_id) == tx.workspace_id
-    )
+    query = sa.select(SearchRecordRow).where(col(SearchRecordRow.connection_id) == connection_id)
     newest = query.order_by(col(SearchRecordRow.created_at).desc(), col(SearchRecordRow.run_id).desc()).limit(1)
     row = tx.session.execute(newest).scalars().first()
     return None if row is None else _record(row)
@@ -83,9 +81,7 @@ def log_confirmations(tx: Transaction, looks: Collection[Confirmation]) -> None:
 
 def confirmations(tx: Transaction, hypothesis_id: str) -> list[Confirmation]:
     """All looks at confirming data that a hypothesis has had, in all its versions, oldest first."""
-    query = sa.select(ConfirmationRow).where(
-        col(ConfirmationRow.hypothesis_id) == hypothesis_id, col(ConfirmationRow.workspace_id) == tx.workspace_id
-    )
+    query = sa.select(ConfirmationRow).where(col(ConfirmationRow.hypothesis_id) == hypothesis_id)
     rows = tx.session.execute(query.order_by(col(ConfirmationRow.created_at), col(ConfirmationRow.hypothesis_version))).scalars()
     return [Confirmation.model_validate(row.model_dump(exclude={"workspace_id", "created_at"})) for row in rows]
 
@@ -102,12 +98,12 @@ def spend(tx: Transaction, run_id: str, *, calls: int, tokens: int, money: float
 def spent_by(tx: Transaction, run_id: str) -> Spent:
     """What the model of a run has cost so far."""
     row = tx.session.get(ModelSpendRow, run_id)
-    return Spent() if row is None or row.workspace_id != tx.workspace_id else Spent(calls=row.calls, tokens=row.tokens, money=row.money)
+    return Spent() if row is None else Spent(calls=row.calls, tokens=row.tokens, money=row.money)
 
 
 def spent_on(tx: Transaction, at: datetime) -> Spent:
     """Everything that the models of the workspace have cost on the day of an instant, in UTC."""
-    query = sa.select(ModelSpendRow).where(col(ModelSpendRow.workspace_id) == tx.workspace_id, col(ModelSpendRow.day) == _day(at))
+    query = sa.select(ModelSpendRow).where(col(ModelSpendRow.day) == _day(at))
     rows = tx.session.execute(query).scalars().all()
     return Spent(calls=sum(one.calls for one in rows), tokens=sum(one.tokens for one in rows), money=sum(one.money for one in rows))
 

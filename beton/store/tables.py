@@ -123,8 +123,10 @@ class KeptAnswerRow(Owned, Row, table=True):
     """What a caller was told under an Idempotency-Key, to be told again: sealed, since it may hold a secret that is shown once."""
 
     __tablename__ = "kept_answer"
-    caller_id: str = Field(primary_key=True)
-    key: str = Field(primary_key=True)
+    __table_args__ = (sa.UniqueConstraint("caller_id", "key"),)
+    id: str = Field(primary_key=True)
+    caller_id: str
+    key: str
     workspace_id: str = belongs_to("workspace", index=False)
     asked: str
     status: int | None = None

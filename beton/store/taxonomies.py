@@ -53,15 +53,12 @@ def samples(tx: Transaction, connection_id: str) -> dict[str, Any] | None:
 
 def drop_expired_samples(tx: Transaction) -> int:
     """Remove the values that are older than thirty days; of how many snapshots."""
-    mine = col(TaxonomySnapshotRow.workspace_id) == tx.workspace_id
-    due = sa.update(TaxonomySnapshotRow).where(mine, col(TaxonomySnapshotRow.samples_expire_at) <= tx.now)
+    due = sa.update(TaxonomySnapshotRow).where(col(TaxonomySnapshotRow.samples_expire_at) <= tx.now)
     return tx.count(due.values(samples_sealed=None, samples_expire_at=None))
 
 
 def _latest(tx: Transaction, connection_id: str) -> TaxonomySnapshotRow | None:
-    query = sa.select(TaxonomySnapshotRow).where(
-        col(TaxonomySnapshotRow.connection_id) == connection_id, col(TaxonomySnapshotRow.workspace_id) == tx.workspace_id
-    )
+    query = sa.select(TaxonomySnapshotRow).where(col(TaxonomySnapshotRow.connection_id) == connection_id)
     return tx.session.execute(query.order_by(col(TaxonomySnapshotRow.taken_at).desc(), col(TaxonomySnapshotRow.id).desc())).scalars().first()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
 from typing import Any
@@ -16,10 +17,12 @@ from litestar import Litestar, MediaType, Response, get
 from litestar.di import Provide
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Components, SecurityScheme
+from litestar.routes import HTTPRoute
 from pydantic.json_schema import models_json_schema
 
-from beton.web.access.policy import OPEN
+from beton.web.access.policy import NEEDS, OPEN
 from beton.web.api import api_router
+from beton.web.api.access_resources import ACCESS_SENT
 from beton.web.api.bodies import TAKEN
 from beton.web.api.resources import SENT
 from beton.web.api.search_resources import SENT_BY_SEARCHES
@@ -32,7 +35,7 @@ _SCHEME = "key"
 _DESCRIPTION = """Hypotheses about which behaviour predicts an outcome, tested on the events of a PostHog project, decided on by people,
 and the signals of those that were approved.
 
-Every call needs a key with the permission that is named. Listings are pages: `limit` and `cursor` in, `data`, `next_cursor` and `has_more` out.
+Every call needs a key with the permission that is named at it. Listings are pages: `limit` and `cursor` in, `data`, `next_cursor` and `has_more` out.
 Instants are RFC 3339 in UTC. Errors are `application/problem+json` with a stable `code`."""
 
 
@@ -75,7 +78,17 @@ def openapi_document() -> dict[str, Any]:
             _tell(operation, components["responses"])
             if not path.startswith("/api/"):
                 operation["security"] = []
+    for address, wanted in _needed(described):
+        document["paths"][address[1]][address[0]]["x-needs"] = wanted
     return document
+
+
+def _needed(described: Litestar) -> Iterator[tuple[tuple[str, str], str]]:
+    """Method and path, and the permission that is asked for there."""
+    for route in described.routes:
+        for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
+            if NEEDS in handler.opt and handler.include_in_schema:
+                yield from (((method.lower(), route.path_format), str(handler.opt[NEEDS])) for method in handler.http_methods)
 
 
 def _tell(operation: dict[str, Any], shared: dict[str, Any]) -> None:
@@ -89,6 +102,9 @@ def _tell(operation: dict[str, Any], shared: dict[str, Any]) -> None:
         media["schema"] = _without_null(media["schema"])
     responses = operation["responses"]
     for status, response in responses.items():
+        for media, told in response.get("content", {}).items():
+            if media == "text/event-stream":
+                told["schema"] = {"type": "string"}
         if MEDIA_TYPE in response.get("content", {}):
             shared[f"problem_{status}"] = response
             responses[status] = {"$ref": f"#/components/responses/problem_{status}"}
@@ -113,7 +129,7 @@ def _without_false(node: Any) -> Any:
 
 def _bodies() -> dict[str, Any]:
     """Everything that is sent or taken in, by the names of the models."""
-    modes: list[Any] = [(model, "serialization") for model in (*SENT, *SENT_BY_SEARCHES)] + [(model, "validation") for model in TAKEN]
+    modes: list[Any] = [(model, "serialization") for model in (*SENT, *SENT_BY_SEARCHES, *ACCESS_SENT)] + [(model, "validation") for model in TAKEN]
     _, whole = models_json_schema(modes, ref_template=_REF)
     return {name: _tidy(schema) for name, schema in whole["$defs"].items()}
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from pydantic import SecretStr
 
@@ -18,10 +19,13 @@ from beton.posthog.hosts import normalise_host
 from beton.posthog.ledger import Ledger, Spent
 from beton.posthog.limits import Limits
 from beton.settings import Settings
-from beton.store import connections, taxonomies
+from beton.store import connections, taxonomies, workspaces
 from beton.store.ledger import RequestLedger
 from beton.store.records import Connection
 from beton.store.store import Store
+
+BAR = "bar"
+"""The name under which a workspace keeps what it has chosen of the bar."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -60,15 +64,16 @@ class Workplace:
     ledger: Ledger | None = None
     """The book of requests where time is only played: the shared one holds what was sent in real time."""
 
-    @property
+    @cached_property
     def bar(self) -> Bar:
-        """The workspace's bar."""
-        own = self.settings.bar
-        return Bar(own.max_q, own.min_lift_low, own.min_fires, own.min_true_positives, own.min_recall, own.min_precision)
+        """The workspace's bar: what it has chosen itself, else the installation's."""
+        with self.store.reading() as tx:
+            chosen = workspaces.get(tx).settings.get(BAR, {})
+        return Bar(**{field.name: chosen.get(field.name, getattr(self.settings.bar, field.name)) for field in fields(Bar)})
 
     def of(self, workspace_id: str) -> Workplace:
         """The same process, working for another workspace."""
-        return self if workspace_id == self.store.workspace_id else replace(self, store=self.store.of(workspace_id), reading=Reading())
+        return replace(self, store=self.store.of(workspace_id), reading=Reading())
 
     def connection(self, name: str) -> Connection:
         """The connection with this name or id."""

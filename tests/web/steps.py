@@ -38,7 +38,10 @@ def result(*, lift_low: float = 2.0, insufficient: bool = False) -> dict[str, An
         "precision_low": 0.27, "precision_high": 0.36, "recall_low": 0.37, "recall_high": 0.47,
         "lift_vs_baseline_low": lift_low, "lift_vs_baseline_high": 3.8, "baseline": 0.1, "population": 5000, "fired": 430, "converters": 300,
         "counts": {"sample_size": 412, "true_positives": 128},
-        "closed": {"design": "L", "p_value": 1e-9, "p_stratified": 1e-9, "lift": 3.0, "lift_low": lift_low, "lift_high": 3.7},
+        "closed": {
+            "design": "L", "tp": 128, "fp": 284, "fn": 172, "tn": 4416, "p_value": 1e-9, "p_stratified": 1e-9,
+            "lift": 3.0, "lift_low": lift_low, "lift_high": 3.7,
+        },
         "lead": None,
     }  # fmt: skip
     if insufficient:

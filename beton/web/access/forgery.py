@@ -12,6 +12,7 @@ from litestar.handlers import BaseRouteHandler
 from beton.errors import Forbidden
 from beton.web.access.cookies import CSRF_FIELD, CSRF_HEADER, is_csrf
 from beton.web.access.hosts import name_of
+from beton.web.access.policy import is_public
 
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORMS = frozenset({RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_PART})
@@ -19,14 +20,13 @@ _FORMS = frozenset({RequestEncodingType.URL_ENCODED, RequestEncodingType.MULTI_P
 
 async def no_forgery(connection: ASGIConnection, handler: BaseRouteHandler) -> None:
     """`Forbidden` for a change that was asked for by another site, or in a session without its token."""
-    del handler
     if not isinstance(connection, Request) or connection.method in _SAFE:
         return
     caller = connection.scope["user"]
     if caller is not None and caller.via == "key":
         return
     _check_origin(connection)
-    if caller is not None and not is_csrf(connection.scope, connection.headers.get(CSRF_HEADER) or await _in_form(connection)):
+    if caller is not None and not is_public(handler.opt) and not is_csrf(connection.scope, connection.headers.get(CSRF_HEADER) or await _in_form(connection)):
         raise Forbidden("The form does not belong to this session.", code="forbidden.forged", fix="Load the page again and send it once more.")
 
 

@@ -23,11 +23,13 @@ IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description='Th
 _ETAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
 _REFUSALS = {
     400: "Malformed: not JSON, or nested too deeply.",
-    401: "No operator key, or not a valid one.",
+    401: "No session and no key, or not a valid one.",
+    403: "The permission is missing, or another site has sent this.",
     404: "There is no such thing.",
     409: "Not possible in the present state, or somebody else was first.",
     410: "The receiver does not want deliveries any more.",
     422: "Well formed, but refused; `errors` lists every fault.",
+    429: "Asked too often; `Retry-After` says how long to wait.",
     502: "The other side failed.",
     503: "Not now.",
     504: "The other side did not answer in time.",
@@ -38,7 +40,7 @@ T = TypeVar("T")
 
 def refusals(*statuses: int) -> dict[int, ResponseSpec]:
     """The documented refusals of a handler: those that every one has, and the named ones."""
-    every = sorted({400, 401, 422, *statuses})
+    every = sorted({400, 401, 403, 422, 429, *statuses})
     return {status: ResponseSpec(Problem, False, _REFUSALS[status], MEDIA_TYPE) for status in every}
 
 
@@ -55,9 +57,14 @@ def listed(
     except NotFound:
         if cursor is None:
             raise
-        fault = Fault("cursor", "leads nowhere")
-        raise BadInput("The listing cannot go on from there.", [fault], code="input.cursor", fix="Begin again without a cursor.") from None
+        raise lost_cursor() from None
     return page_type(data=show(list(found.data)), next_cursor=found.next_after, has_more=found.next_after is not None)
+
+
+def lost_cursor() -> BadInput:
+    """The refusal of a cursor that leads nowhere."""
+    fault = Fault("cursor", "leads nowhere")
+    return BadInput("The listing cannot go on from there.", [fault], code="input.cursor", fix="Begin again without a cursor.")
 
 
 ETAG = [ResponseHeader(name="ETag", documentation_only=True, description="The row version, in quotes.")]

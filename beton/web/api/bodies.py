@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from beton.roles import Permission, Role
+
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_WINDOW_DAYS = 1096
 
@@ -125,7 +127,39 @@ class NewRouteBody(Body):
     secret: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(default=None, description="A signing secret of your own.")
 
 
+class NewMemberBody(Body):
+    """Somebody to be invited."""
+
+    email: Annotated[str, Field(min_length=3, max_length=254)]
+    role: Role
+
+
+class RoleBody(Body):
+    """Another role."""
+
+    role: Role
+
+
+class NewKeyBody(Body):
+    """A key for a program."""
+
+    name: Line
+    scopes: list[Permission] = Field(min_length=1, description="What it may do: a part of what its maker may.")
+
+
+class BarBody(Body):
+    """The workspace's own bar. What is left out is the installation's."""
+
+    max_q: float = Field(default=0.1, gt=0, le=1)
+    min_lift_low: float = Field(default=1.5, ge=0, le=1000)
+    min_fires: int = Field(default=20, ge=1)
+    min_true_positives: int = Field(default=5, ge=1)
+    min_recall: float = Field(default=0.05, ge=0, le=1)
+    min_precision: float | None = Field(default=None, ge=0, le=1)
+
+
 TAKEN: tuple[type[BaseModel], ...] = (
     NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody, NewRouteBody,
+    NewMemberBody, RoleBody, NewKeyBody, BarBody,
 )  # fmt: skip
 """Every body that the API takes in."""

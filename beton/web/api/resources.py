@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -11,7 +11,19 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 from backtest.taxonomy import PropertyKind, PropertyType, Taxonomy
 from beton.lifecycle import Status
 from beton.signals import Delivery, DeliveryStatus, Signal, UnitKind
-from beton.store.records import AuditEntry, Connection, ConnectionStatus, Route, RouteKind, Run, RunKind, RunStatus, Source, TaxonomySnapshot
+from beton.store.records import (
+    AuditEntry,
+    Connection,
+    ConnectionStatus,
+    DeliveryAttempt,
+    Route,
+    RouteKind,
+    Run,
+    RunKind,
+    RunStatus,
+    Source,
+    TaxonomySnapshot,
+)
 from beton.work.deciding import Resource
 
 
@@ -282,6 +294,12 @@ class SignalPage(Listing):
     data: list[SignalRead]
 
 
+class SignalFeed(Listing):
+    """Signals in the order of their detection. `next_cursor` is worth keeping: it leads to what comes later; null while there is nothing."""
+
+    data: list[SignalRead]
+
+
 class RouteRead(Sent):
     """Where signals go. `address` is scheme, host and port; the whole URL and the secret are never sent."""
 
@@ -339,6 +357,28 @@ class DeliveryRead(Sent):
         return cls(delivery_id=one.id, **one.model_dump(exclude={"id"}))
 
 
+class AttemptRead(Sent):
+    """One attempt to deliver."""
+
+    at: datetime
+    status: str
+    status_code: int | None
+    latency_ms: int | None
+    response_head: str | None
+    error: str | None
+
+
+class DeliveryDetail(DeliveryRead):
+    """A delivery with its attempts, the first first; those older than thirty days are gone."""
+
+    attempts_made: list[AttemptRead]
+
+    @classmethod
+    def with_attempts(cls, one: Delivery, made: Sequence[DeliveryAttempt]) -> DeliveryDetail:
+        told = [AttemptRead(**attempt.model_dump()) for attempt in made]
+        return cls(delivery_id=one.id, attempts_made=told, **one.model_dump(exclude={"id"}))
+
+
 class DeliveryPage(Listing):
     data: list[DeliveryRead]
 
@@ -388,6 +428,6 @@ def _fields(one: Route) -> Mapping[str, Any]:
 
 SENT: tuple[type[BaseModel], ...] = (
     HypothesisRead, HypothesisPage, History, ConnectionRead, ConnectionPage, TaxonomyRead, RunRead, RunPage, SignalRead, SignalPage,
-    RouteRead, NewRouteRead, RoutePage, RouteTried, DeliveryRead, DeliveryPage, Problem, Health, Readiness,
+    RouteRead, NewRouteRead, RoutePage, RouteTried, DeliveryRead, DeliveryPage, DeliveryDetail, SignalFeed, Problem, Health, Readiness,
 )  # fmt: skip
 """Every body that the API sends."""

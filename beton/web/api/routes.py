@@ -14,7 +14,7 @@ from beton.store import deliveries, routes
 from beton.web.access.policy import needs
 from beton.web.api.asking import Cursor, Limit, listed, refusals
 from beton.web.api.bodies import NewRouteBody
-from beton.web.api.resources import DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried
+from beton.web.api.resources import DeliveryDetail, DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried
 from beton.web.injected import TheActor, TheHands, ThePlace
 from beton.work.delivering import add_route as keep_route
 
@@ -70,6 +70,20 @@ def list_deliveries(
     )
 
 
+@get(
+    "/deliveries/{delivery_id:str}",
+    opt=needs(Permission.READ_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="readDelivery",
+    tags=["routes"],
+)
+def read_delivery(place: ThePlace, delivery_id: FromPath[str]) -> DeliveryDetail:
+    """One delivery with every attempt."""
+    with place.store.reading() as tx:
+        return DeliveryDetail.with_attempts(deliveries.get(tx, delivery_id), deliveries.attempts(tx, delivery_id))
+
+
 @post(
     "/deliveries/{delivery_id:str}/retry",
     status_code=200,
@@ -85,4 +99,4 @@ def retry_delivery(place: ThePlace, actor: TheActor, delivery_id: FromPath[str])
         return DeliveryRead.of(deliveries.retry(tx, delivery_id, actor=actor))
 
 
-HANDLERS: list[HTTPRouteHandler] = [list_routes, add_route, try_route, list_deliveries, retry_delivery]
+HANDLERS: list[HTTPRouteHandler] = [list_routes, add_route, try_route, list_deliveries, read_delivery, retry_delivery]

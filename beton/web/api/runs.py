@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
+from anyio import to_thread
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from beton.errors import BadInput, Fault
 from beton.lifecycle import Status
@@ -26,6 +30,10 @@ RunStatuses = Annotated[list[RunStatus] | None, QueryParameter(description="May 
 Kind = Annotated[RunKind | None, QueryParameter()]
 ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
 WINDOW_DAYS = 90
+LOOK_EVERY = 1.0
+MOST_LOOKS = 900
+"""Seconds between looks at a run that is followed, and how many there are before the stream ends by itself; the reader then asks again."""
+
 WORTH_TESTING = (Status.DRAFT, Status.PROPOSED, Status.SNOOZED, Status.APPROVED, Status.PAUSED)
 
 
@@ -54,6 +62,38 @@ def read_run(place: ThePlace, run_id: FromPath[str]) -> RunRead:
     """How far a run is, and how it ended."""
     with place.store.reading() as tx:
         return RunRead.of(runs.get(tx, run_id))
+
+
+@get(
+    "/runs/{run_id:str}/events",
+    opt=needs(Permission.READ),
+    responses=refusals(404),
+    media_type="text/event-stream",
+    operation_id="followRun",
+    tags=["runs"],
+)
+async def follow_run(place: ThePlace, run_id: FromPath[str]) -> ServerSentEvent:
+    """The run as server-sent events: `progress` with the run as JSON whenever it has changed, `over` at its end, when the stream closes."""
+    first = await to_thread.run_sync(_run, place, run_id)
+    return ServerSentEvent(_followed(place, first), headers={"X-Accel-Buffering": "no"})
+
+
+async def _followed(place: Workplace, run: Run) -> AsyncGenerator[ServerSentEventMessage]:
+    shown = ""
+    for _ in range(MOST_LOOKS):
+        now = RunRead.of(run).model_dump_json()
+        if now != shown:
+            yield ServerSentEventMessage(event="over" if run.status.over else "progress", data=now)
+        if run.status.over:
+            return
+        shown = now
+        await asyncio.sleep(LOOK_EVERY)
+        run = await to_thread.run_sync(_run, place, run.id)
+
+
+def _run(place: Workplace, run_id: str) -> Run:
+    with place.store.reading() as tx:
+        return runs.get(tx, run_id)
 
 
 @post(
@@ -122,4 +162,4 @@ def _queued(run: Run) -> Response[RunRead]:
     return Response(RunRead.of(run), headers={"Location": f"/api/v1/runs/{run.id}"})
 
 
-HANDLERS: list[HTTPRouteHandler] = [list_runs, read_run, start_backtest, start_proposals]
+HANDLERS: list[HTTPRouteHandler] = [list_runs, read_run, follow_run, start_backtest, start_proposals]

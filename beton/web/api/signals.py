@@ -9,13 +9,13 @@ from litestar import get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, QueryParameter
 
-from beton.errors import BadInput, Fault
+from beton.errors import BadInput, Fault, NotFound
 from beton.roles import Permission
 from beton.store import signals
 from beton.web.access.policy import needs
-from beton.web.api.asking import Cursor, Limit, listed, refusals
+from beton.web.api.asking import Cursor, Limit, listed, lost_cursor, refusals
 from beton.web.api.bodies import in_utc
-from beton.web.api.resources import SignalPage, SignalRead
+from beton.web.api.resources import SignalFeed, SignalPage, SignalRead
 from beton.web.injected import ThePlace
 
 ByHypothesis = Annotated[str | None, QueryParameter()]
@@ -44,6 +44,19 @@ def list_signals(
     )
 
 
+@get("/signals/feed", opt=needs(Permission.READ_SIGNALS), sync_to_thread=True, responses=refusals(), operation_id="feedSignals", tags=["signals"])
+def feed_signals(place: ThePlace, limit: Limit = 50, cursor: Cursor = None) -> SignalFeed:
+    """Signals in the order of their detection, from the first on: ask again with the `next_cursor` of the last answer for those that came since.
+    `has_more` says that some are waiting already."""
+    try:
+        with place.store.reading() as tx:
+            found = signals.feed(tx, after=cursor, limit=limit + 1)
+    except NotFound:
+        raise lost_cursor() from None
+    shown = found[:limit]
+    return SignalFeed(data=[SignalRead.of(one) for one in shown], next_cursor=shown[-1].id if shown else cursor, has_more=len(found) > limit)
+
+
 @get(
     "/signals/{signal_id:str}",
     opt=needs(Permission.READ_SIGNALS),
@@ -67,4 +80,4 @@ def _instant(since: datetime) -> datetime:
         raise BadInput("This is no instant.", [Fault("since", str(error))], fix="Write it as 2026-01-31T09:00:00Z.") from None
 
 
-HANDLERS: list[HTTPRouteHandler] = [list_signals, read_signal]
+HANDLERS: list[HTTPRouteHandler] = [list_signals, feed_signals, read_signal]

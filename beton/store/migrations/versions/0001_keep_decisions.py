@@ -194,6 +194,7 @@ def _api_key() -> None:
 def _kept_answer() -> None:
     op.create_table(
         "kept_answer",
+        sa.Column("id", sa.String(), nullable=False),
         sa.Column("caller_id", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
@@ -203,7 +204,8 @@ def _kept_answer() -> None:
         sa.Column("answer_sealed", sa.String()),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_kept_answer_workspace_id_workspace")),
-        sa.PrimaryKeyConstraint("caller_id", "key", name=op.f("pk_kept_answer")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_kept_answer")),
+        sa.UniqueConstraint("caller_id", "key", name=op.f("uq_kept_answer_caller_id_key")),
     )
     op.create_index(op.f("ix_kept_answer_created_at"), "kept_answer", ["created_at"])
 

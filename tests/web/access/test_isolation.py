@@ -1,0 +1,189 @@
+"""Workspace by route by id, made from the routes themselves: what belongs to another workspace is not there, exactly as what never was."""
+
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+from litestar import Litestar
+from litestar.testing import TestClient
+from sqlalchemy import event
+
+from beton.lifecycle import Status
+from beton.roles import Permission, Role
+from beton.store import api_keys, deliveries, members, questions, routes, runs, signals, store, workspaces
+from beton.store.columns import new_id
+from beton.store.records import Connection, RunStatus
+from beton.store.store import Store
+from tests.web.access.people import Address, Somebody, addresses, member
+from tests.web.contract import document
+from tests.web.steps import definition, fired, kept, result
+
+NO_ID = {
+    "/link/{token:str}": "a secret that is not bound to who asks",
+    "/static/{digest:str}/{name:str}": "files of the program, the same for all",
+}
+"""Addresses whose parameters name nothing that belongs to a workspace."""
+
+FORM = {
+    "reason": "known", "comment": "x", "until": "2027-01-01T00:00", "days": "3", "override_reason": "wanted", "row_version": "1", "version": "1",
+    "definition": "", "name": "x", "url": "https://hooks.example.com/x", "role": "viewer", "email": "eve@example.com", "text": "x", "other": "x",
+    "connection": "", "hypothesis_id": "", "ids": "", "feedback": "worked",
+}  # fmt: skip
+"""Fields of all forms: so much that none is refused for want of one before the thing itself is looked for."""
+
+BODIES: dict[str, dict[str, Any]] = {
+    "reject": {"reason": "known"},
+    "snooze": {"until": "2027-01-01T00:00:00Z"},
+    "facts": {"text": "x"},
+    "question": {"outcome": definition()["outcome"]},
+    "role": {"role": "viewer"},
+}
+"""By the last part of the address, where a body is needed."""
+
+
+@pytest.fixture
+def other(store: Store) -> Store:
+    return store.of(workspaces.add(store, "Second", actor="set-up").id)
+
+
+@pytest.fixture
+def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
+    """By the names of parameters, ids and names of things in the first workspace."""
+    row = fired(store, connection)
+    more = [kept(store, connection, days=days, status=status, tested=result()) for days, status in enumerate(Status, 20)]
+    with store.transaction() as tx:
+        run = runs.queue(tx, "backtest", connection_id=connection.id)
+        runs.begin(tx, run.id)
+        runs.finish(tx, run.id, RunStatus.DONE)  # or the stream of its progress would not end
+        key, _ = api_keys.issue(tx, "laptop", [Permission.READ], actor="set-up")
+        ada = members.add(tx, "ada@example.com", Role.SALES, actor="set-up")
+        fact = questions.add_fact(tx, connection.id, "canary fact", actor="ada")
+        return {
+            "hypothesis_id": [row.id, *(one.id for one in more)],
+            "connection": [connection.id, connection.name],
+            "run_id": [run.id],
+            "signal_id": [signals.listing(tx).data[0].id],
+            "route": [routes.every(tx)[0].id, "crm"],
+            "delivery_id": [deliveries.listing(tx).data[0].id],
+            "fact_id": [fact.id],
+            "key_id": [key.id],
+            "member": [ada.id, ada.email],
+            "action": ["reject"],
+        }
+
+
+def unlike(known: str) -> str:
+    """An id or name of the same form that nothing has."""
+    return new_id(known.partition("_")[0]) if "_" in known else f"no-{known}"
+
+
+def tries(one: Address, theirs: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """The address filled in with what is another's, and beside it with what is nobody's."""
+    assert set(one.parameters) <= set(theirs), f"say in `theirs` what the parameters of {one.path} mean"
+    (name,) = [parameter for parameter in one.parameters if parameter != "action"]
+    return [(one.filled({name: known, "action": "reject"}), one.filled({name: unlike(known), "action": "reject"})) for known in theirs[name]]
+
+
+def ask(who: Somebody, one: Address, path: str) -> httpx.Response:
+    if one.method in ("GET", "DELETE"):
+        return who.ask(one.method, path)
+    if one.path.startswith("/api/"):
+        body = BODIES.get(one.path.rpartition("/")[2])
+        return who.ask(one.method, path, **({} if body is None else {"json": body}))
+    return who.ask(one.method, path, data=FORM)
+
+
+def shape(response: httpx.Response, path: str) -> tuple[int, str, str]:
+    """An answer without what the caller has sent: ids, the address, and the request's id."""
+    text = response.text.replace(path, "PATH")
+    for part in path.split("/"):
+        text = text.replace(part, "ID") if len(part) > 2 else text
+    text = re.sub(r"req_[0-9a-f]+", "REQUEST", text)
+    return response.status_code, response.headers["content-type"], text
+
+
+@contextmanager
+def counted(of: Store) -> Generator[list[str]]:
+    """The statements that the database is asked meanwhile."""
+    asked: list[str] = []
+
+    def note(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        asked.append(statement)
+
+    event.listen(of.engine, "before_cursor_execute", note)
+    yield asked
+    event.remove(of.engine, "before_cursor_execute", note)
+
+
+def with_ids(app: Litestar) -> list[Address]:
+    return [one for one in addresses(app) if one.parameters and one.path not in NO_ID]
+
+
+def leaks(app: Litestar, client: TestClient, own: Store, theirs: dict[str, list[str]]) -> list[str]:
+    """Every address by which something of another workspace is told from what is nobody's."""
+    found = []
+    eve = member(client, own, Role.ADMIN)
+    for one in with_ids(app):
+        for foreign, nobodys in tries(one, theirs):
+            with counted(own) as foreign_asked:
+                answer = ask(eve, one, foreign)
+            with counted(own) as nobodys_asked:
+                wanted = ask(eve, one, nobodys)
+            same = shape(answer, foreign) == shape(wanted, nobodys) and foreign_asked == nobodys_asked
+            if answer.status_code != 404 or not same:
+                found.append(f"{one.method} {foreign}: {answer.status_code} {answer.text[:300]} {len(foreign_asked)} {len(nobodys_asked)}")
+    return found
+
+
+def test_what_belongs_to_another_workspace_is_not_there(app: Litestar, stranger: TestClient, other: Store, theirs: dict[str, list[str]]):
+    assert len(with_ids(app)) > 20
+    assert leaks(app, stranger, other, theirs) == []
+
+
+def test_its_own_workspace_finds_it(app: Litestar, stranger: TestClient, store: Store, theirs: dict[str, list[str]]):
+    """Otherwise the test above would be content with ids that nothing has."""
+    ada = member(stranger, store, Role.ADMIN)
+    for one in sorted(with_ids(app), key=lambda one: ("GET", "PUT", "POST", "DELETE").index(one.method)):
+        answers = [ask(ada, one, path) for path, _ in tries(one, theirs)]
+        assert any(answer.status_code not in (403, 404, 500) for answer in answers) or "missing" in answers[0].text, (one, answers[0].text)
+
+
+def test_no_listing_shows_anything_of_another(app: Litestar, stranger: TestClient, other: Store, theirs: dict[str, list[str]]):
+    eve = member(stranger, other, Role.ADMIN)
+    for one in addresses(app):
+        if one.method == "GET" and not one.parameters and one.needs is not None:
+            text = eve.ask("GET", one.path).text
+            assert [known for several in theirs.values() for known in several if "_" in known and known in text] == [], one
+
+
+def test_a_filter_by_what_is_anothers_is_a_filter_by_nothing(stranger: TestClient, other: Store, theirs: dict[str, list[str]]):
+    eve = member(stranger, other, Role.ADMIN)
+    known = {"cursor": theirs["signal_id"] + theirs["run_id"] + theirs["delivery_id"] + theirs["hypothesis_id"][:1], **theirs}
+    tried = 0
+    for path, operations in document()["paths"].items():
+        names = [one["name"] for one in operations.get("get", {}).get("parameters", []) if one["in"] == "query"]
+        for name in (name for name in names if "{" not in path and name in known):
+            for one in known[name]:
+                nobodys = unlike(one)
+                answer, wanted = (eve.ask("GET", path, params={name: value}) for value in (one, nobodys))
+                assert shape(answer, one) == shape(wanted, nobodys), (path, name)
+                tried += 1
+    assert tried > 10
+
+
+def test_work_cannot_be_started_on_what_is_anothers(stranger: TestClient, other: Store, theirs: dict[str, list[str]]):
+    eve = member(stranger, other, Role.ADMIN)
+    asked = {"connection": theirs["connection"][0], "outcome": definition()["outcome"], "definition": definition()}
+    for path, fields in (("backtests", ("connection",)), ("proposals", ("connection", "outcome")), ("hypotheses", ("connection", "definition"))):
+        assert eve.ask("POST", f"/api/v1/{path}", json={field: asked[field] for field in fields}).status_code == 404
+
+
+def test_without_the_criterion_this_suite_would_fail(
+    app: Litestar, stranger: TestClient, other: Store, theirs: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+):
+    """The mutation: the one place where transactions are bound to their workspace lets everything through."""
+    monkeypatch.setattr(store, "_only_of", lambda workspace_id: lambda asked: None)
+    assert leaks(app, stranger, other, theirs)
