@@ -23,7 +23,7 @@ COVERAGE = 14
 """Simulated tables and samples of worlds per null replicate, halved: at 200 each kind of interval is drawn more than 2,000 times."""
 
 SEEDS_OF_PLANTS = 4
-SEEDS_OF_CONFIDENCE = 25
+SEEDS_OF_CONFIDENCE = 15
 """Searches of each built-in world: enough for more than 200 finds with a confidence from 0.8 to 0.9."""
 
 MEDIAN_FIRES = 100
