@@ -42,6 +42,8 @@ class Backtest:
 
     hypotheses: Sequence[Hypothesis]
     keep_fires: bool = False
+    on_fires: Callable[[int, EventLog, Fires], None] | None = None
+    """Gets the fires of each hypothesis (by its place) while their log is still there."""
     compile_from: int = WORTH_COMPILING
     tallies: dict[int, Tally] = field(default_factory=dict)
     details: dict[int, Detail] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class Backtest:
         for index, (counted, truth, fires) in zip(places, self._evaluated([self.hypotheses[index] for index in places], log), strict=True):
             self.add_tally(index, counted)
             self.add_detail(index, detail_of(self.hypotheses[index], log, truth, fires))
+            if self.on_fires is not None:
+                self.on_fires(index, log, fires)
             if self.keep_fires:
                 who = (log.units[unit_] for unit_ in fires.unit.tolist())
                 self.fires.setdefault(index, []).extend(zip(who, fires.at.tolist(), fires.occurrence.tolist(), strict=True))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from backtest import Backtest, EventLog, Hypothesis, ReadPlan, Score, Window, plan_reads
@@ -15,7 +15,8 @@ from beton.errors import BadInput
 from beton.posthog.client import PostHogClient
 from beton.posthog.events import EventReader
 from beton.posthog.slices import Sizes
-from beton.store.records import Connection
+from beton.store.records import BacktestFire, Connection
+from beton.work.firing import Collected
 from beton.work.workplace import Workplace, microseconds, property_types
 
 Progress = Callable[[str, int, int], None]
@@ -33,6 +34,8 @@ class Tested:
     scores: tuple[Score, ...]
     window: Window
     buckets: int
+    fires: Mapping[int, Sequence[BacktestFire]] = field(default_factory=dict, repr=False)
+    """The last fires of each hypothesis, by its place."""
 
 
 def window_of(as_of: datetime, window_days: float) -> Window:
@@ -45,11 +48,12 @@ async def backtest_hypotheses(
     place: Workplace, connection: Connection, hypotheses: Sequence[Hypothesis], window: Window, progress: Progress = lambda *_: None
 ) -> Tested:
     """Score hypotheses against a project in one go. Nothing that was read is kept."""
-    whole = Backtest(tuple(hypotheses))
+    collected = Collected(hypotheses)
+    whole = Backtest(tuple(hypotheses), on_fires=collected)
     buckets = await count_buckets(place, connection, hypotheses, window)
     for number in range(buckets):
         await add_bucket(place, connection, whole, window, (number, buckets), progress)
-    return Tested(tuple(hypotheses), tuple(whole.scores()), window, buckets)
+    return Tested(tuple(hypotheses), tuple(whole.scores()), window, buckets, collected.by_place)
 
 
 async def count_buckets(place: Workplace, connection: Connection, hypotheses: Sequence[Hypothesis], window: Window) -> int:

@@ -26,6 +26,7 @@ from beton.store import backtests, connections, hypotheses, runs
 from beton.store.records import Connection, HypothesisVersion, NewBacktest, Run, RunStatus
 from beton.work.backtesting import add_bucket, count_buckets, window_of
 from beton.work.file_backtests import FileBacktest, FileRequest, open_file_backtest
+from beton.work.firing import Collected, keep_fires
 from beton.work.this_process import the_place
 from beton.work.workplace import Reading, Workplace, instant
 
@@ -108,6 +109,7 @@ def backtest_bucket(run_id: str, number: int, buckets: int) -> None:
     run = _run(place, run_id)
     if run.status.over:
         return
+    collected: Collected | None = None
     if of_file(run):
         shared = _opened(run)
         shared.compare(run.counts)
@@ -116,11 +118,14 @@ def backtest_bucket(run_id: str, number: int, buckets: int) -> None:
     else:
         mine = replace(place, reading=Reading())
         connection, batch = _asked(place, run)
-        part = Backtest(tuple(meaning for _, meaning in batch))
+        meanings = tuple(meaning for _, meaning in batch)
+        part = Backtest(meanings, on_fires=(collected := Collected(meanings)))
         asyncio.run(add_bucket(mine, connection, part, _window(run), (number, buckets)))
         more = {"reading": mine.reading.to_json()}
     with place.store.transaction() as tx:
         done = runs.save_bucket(tx, run_id, number, dump(part) | more)
+        if collected is not None:
+            keep_fires(tx, connection, run_id, run.request["hypothesis_ids"], collected.by_place, last=False)
         runs.progress(tx, run_id, done=done, total=buckets, message="Reading and scoring")
 
 
@@ -150,7 +155,7 @@ def _finish_file(place: Workplace, run: Run, parts: list[dict[str, Any]]) -> Non
 
 def _finish_connection(place: Workplace, run: Run, parts: list[dict[str, Any]]) -> None:
     """Results go to the versions that were tested; the run keeps what reading them cost."""
-    _, batch = _asked(place, run)
+    connection, batch = _asked(place, run)
     window = _window(run)
     scores = _whole(tuple(meaning for _, meaning in batch), parts).scores()
     counts = {name: count + sum(part["reading"][name] for part in parts) for name, count in run.counts.items()}
@@ -172,6 +177,7 @@ def _finish_connection(place: Workplace, run: Run, parts: list[dict[str, Any]]) 
                 )
             )
         backtests.record(tx, results)
+        keep_fires(tx, connection, run.id, run.request["hypothesis_ids"], {}, last=True)
         runs.finish(tx, run.id, RunStatus.DONE, counts=counts)
 
 

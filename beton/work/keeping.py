@@ -8,6 +8,7 @@ from backtest.verdict import judge
 from beton.store import backtests, runs
 from beton.store.records import Connection, Hypothesis, NewBacktest, RunStatus
 from beton.work.backtesting import Tested
+from beton.work.firing import keep_fires
 from beton.work.workplace import Workplace, instant
 from beton.work.writing import keep_hypothesis
 
@@ -20,6 +21,7 @@ def keep_tested(place: Workplace, connection: Connection, tested: Tested, *, act
         runs.begin(tx, run_id)
         rows = [keep_hypothesis(tx, connection, one, actor)[0] for one in tested.hypotheses]
         backtests.record(tx, [_result(place, row, score, tested, run_id) for row, score in zip(rows, tested.scores, strict=True)])
+        keep_fires(tx, connection, run_id, [row.id for row in rows], tested.fires, last=True)
         runs.finish(tx, run_id, RunStatus.DONE, counts=place.reading.to_json())
     return rows
 

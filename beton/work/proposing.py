@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from agent.budget import Spent
-from agent.memory import LIVE, Memory, Remembered
+from agent.memory import LIVE, Memory, Remembered, leave_out
 from agent.mine import Mined, mine
-from agent.search import Discovery, Found, Question, conditions, discover
+from agent.search import Discovery, Found, Proposal, Question, conditions, discover
 from backtest import EventLog, Hypothesis, Window, plan_reads
 from backtest.durations import DAY
 from backtest.language import Cohort
@@ -22,6 +22,7 @@ from beton.store.records import Connection, RunStatus
 from beton.store.records import Hypothesis as Kept
 from beton.work.asking import sampled_taxonomy
 from beton.work.backtesting import Progress, read_log
+from beton.work.firing import keep_fires, latest_fires
 from beton.work.keeping_finds import beside_live, keep_finds
 from beton.work.provenance import line, record_of, told
 from beton.work.remembering import memory_of
@@ -90,8 +91,9 @@ def _keep(
     """Compare the finds with what is live, and write everything down in one transaction."""
     live = [one for one in memory.remembered if one.status in LIVE]
     beside = {one.hypothesis.fingerprint: beside_live(one.hypothesis, live, log) for one in mined.found.proposals}
-    fresh = tuple(one for one in mined.found.proposals if not beside[one.hypothesis.fingerprint].repeats)
-    found = replace(mined.found, proposals=fresh)
+    late = leave_out(memory, [_AsFound.of(one) for one in mined.found.proposals], log, place.bar)
+    fresh = [one for one in mined.found.proposals if one.hypothesis.fingerprint not in late and not beside[one.hypothesis.fingerprint].repeats]
+    found = replace(mined.found, proposals=tuple(fresh))
     record = record_of(question, window, discovery, mined, found, place.bar, facts=memory.facts)
     cut = None if discovery.parts is None else instant(discovery.parts.cut)
     with place.store.transaction() as tx:
@@ -101,10 +103,26 @@ def _keep(
         for number, (one, row) in enumerate(zip(found.proposals, kept, strict=True), 1):
             key = one.hypothesis.fingerprint
             record["proposals"].append(line(number, key, one.source, beside[key], mined, hypothesis_id=row.id, version=row.version))
+        fired = {place: latest_fires(one.hypothesis, log) for place, one in enumerate(found.proposals)}
+        keep_fires(tx, connection, run_id, [row.id for row in kept], fired, last=True)
         search_records.keep(tx, run_id, connection.id, record)
         counts = {"tried": found.tried, "proposed": len(kept), "sentence": record["sentence"], "model": record["how"]["cost"]}
         runs.finish(tx, run_id, RunStatus.DONE, counts=counts | place.reading.to_json())
     return Proposed(tuple(kept), found, len(log.at), run_id, record)
+
+
+@dataclass(frozen=True)
+class _AsFound:
+    """A proposal as the discovering part told of it: of very many candidates only the best were compared with what is remembered before."""
+
+    hypothesis: Hypothesis
+    sample_size: int
+    lift_low: float
+
+    @classmethod
+    def of(cls, one: Proposal) -> _AsFound:
+        told = one.backtest["discovery"]
+        return cls(one.hypothesis, told["sample_size"], told["closed"].get("lift_low") or 0.0)
 
 
 async def _read(

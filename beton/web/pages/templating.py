@@ -53,6 +53,7 @@ _HTMX = escape(
             "includeIndicatorStyles": False,
             "selfRequestsOnly": True,
             "historyCacheSize": 0,
+            "defaultSettleDelay": 0,  # what is brought can be pressed at once
             "responseHandling": [
                 {"code": "204", "swap": False},
                 {"code": "[23]..", "swap": True},

@@ -6,6 +6,9 @@
   const waiting = () => items().filter((one) => !one.classList.contains("is-done"));
   let at = null;
   let going = 0;
+  let asking = 0;
+  let decided = 0;
+  const typed = [];
 
   function stand(item, focus = true) {
     if (at) at.classList.remove("is-at");
@@ -67,13 +70,22 @@
     }
     if (field || document.querySelector("dialog[open]")) return;
     const key = event.key;
+    if (asking && key.length === 1) {  // fast fingers: what is meant for the sheet waits until it is there
+      event.preventDefault();
+      typed.push(key);
+      return;
+    }
+    if (act(event, key)) event.preventDefault();
+  });
+
+  function act(event, key) {
     if (Date.now() < going) {
       going = 0;
       const link = document.querySelector(`[data-go="${CSS.escape(key)}"]`);
-      if (link) { event.preventDefault(); link.click(); }
-      return;
+      if (link) link.click();
+      return Boolean(link);
     }
-    const pressed = event.target.closest("button, a, summary, input");
+    const pressed = event && event.target.closest("button, a, summary, input");
     let done = true;
     if (key === "j" || key === "k") step(key === "j" ? 1 : -1);
     else if (key === "g") going = Date.now() + 1200;
@@ -83,7 +95,15 @@
     else if (key === " ") { const box = !pressed && at && at.querySelector(".pick input"); if (box) box.click(); else done = false; }
     else if (key.length === 1) done = press(key);
     else done = false;
-    if (done) event.preventDefault();
+    return done;
+  }
+
+  document.addEventListener("htmx:beforeRequest", (event) => { if (event.target.closest("[data-item]")) asking += 1; });
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (!event.detail.requestConfig || !asking) return;
+    asking = 0;
+    while (typed.length && !asking) act(null, typed.shift());
+    if (!asking) typed.length = 0;
   });
 
   document.addEventListener("click", (event) => {
@@ -103,7 +123,12 @@
   document.addEventListener("htmx:load", (event) => {
     const fresh = event.target;
     if (!fresh.matches || !fresh.matches("[data-item]")) return;
-    if (fresh.classList.contains("is-done")) { at = fresh; step(1); } else if (document.activeElement === document.body || !at || !at.isConnected) stand(fresh);
+    if (fresh.classList.contains("is-done")) {
+      decided += 1;
+      fresh.querySelectorAll('[data-key="u"]').forEach((one) => { one.dataset.when = decided; });
+      at = fresh;
+      step(1);
+    } else if (document.activeElement === document.body || !at || !at.isConnected) stand(fresh);
   });
 
   const here = location.hash && document.getElementById(location.hash.slice(1));

@@ -191,5 +191,8 @@ def _keep(tx: Any, connection: Connection, event: str) -> Hypothesis:
 def _fire(now: Any, number: int) -> BacktestFire:
     at = now - timedelta(days=2 + 3 * number, hours=number)
     return BacktestFire(
-        unit_kind="person", unit_id=f"person-{number:02}@acme.example", fired_at=at, outcome_at=at + timedelta(days=1 + number) if number % 3 == 1 else None
+        unit_kind="person",
+        unit_id=f"person-{number:02}@acme.example",
+        fired_at=at,
+        outcome_at=at + timedelta(days=1 + number) if number % 3 == 1 else None,
     )

@@ -115,7 +115,13 @@ def test_a_form_without_its_token_is_refused(ada, proposed):
 
 
 def test_every_form_that_changes_something_carries_the_token(ada, proposed):
-    for path in ("/review", f"/hypotheses/{proposed[0].id}", f"/hypotheses/{proposed[0].id}/approve", "/hypotheses/new", "/review/several?ids=" + proposed[0].id):
+    for path in (
+        "/review",
+        f"/hypotheses/{proposed[0].id}",
+        f"/hypotheses/{proposed[0].id}/approve",
+        "/hypotheses/new",
+        "/review/several?ids=" + proposed[0].id,
+    ):
         page = read(ada.get(path))
         posts = [has for has in page.all("form") if has.get("method") == "post"]
         assert len(page.all("input", name="csrf", value=ada.csrf)) == len(posts)
@@ -123,7 +129,12 @@ def test_every_form_that_changes_something_carries_the_token(ada, proposed):
 
 def test_every_number_leads_to_how_it_is_computed(ada, proposed):
     anchors = {has["id"] for _, has in read(ada.get("/help/numbers")).tags if "id" in has}
-    for path in ("/review", f"/hypotheses/{proposed[-1].id}", f"/hypotheses/{proposed[4].id}", f"/hypotheses/compare?a={proposed[0].id}&b={proposed[1].id}"):
+    for path in (
+        "/review",
+        f"/hypotheses/{proposed[-1].id}",
+        f"/hypotheses/{proposed[4].id}",
+        f"/hypotheses/compare?a={proposed[0].id}&b={proposed[1].id}",
+    ):
         linked = {has["href"].partition("#")[2] for has in read(ada.get(path)).all("a") if has.get("href", "").startswith("/help/numbers#")}
         assert linked
         assert linked <= anchors, linked - anchors

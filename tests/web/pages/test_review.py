@@ -68,7 +68,12 @@ def test_an_approval_says_beforehand_what_it_will_do(ada, proposed, store):
         to = Destination(url="https://hooks.example.com/T0/canaryPATH", secret="whsec_canaryCANARY")
         routes.add(tx, name="crm", destination=to, actor="ada")
     text = read(ada.get(f"/hypotheses/{proposed[0].id}/approve")).text
-    for told in ("about 33 signals a week 30–37", "from 430 fires", "about 31.0% convert within 14 days 27.0–36.0", "crm webhook, https://hooks.example.com"):
+    for told in (
+        "about 33 signals a week 30–37",
+        "from 430 fires",
+        "about 31.0% convert within 14 days 27.0–36.0",
+        "crm webhook, https://hooks.example.com",
+    ):
         assert told in text, told
     assert "person-00@acme.example" in text
     assert "canary" not in text
