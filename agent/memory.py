@@ -27,7 +27,7 @@ from backtest import EventLog, Hypothesis
 from backtest.events import first_key, outcome_key
 from backtest.fires import fires_of, held
 from backtest.intervals import Codes
-from backtest.language import Clause
+from backtest.language import Clause, Unit
 from backtest.measures import Truth
 from backtest.redundancy import MERGE_AT_CONTAINMENT, MERGE_AT_JACCARD, Overlap
 from backtest.refusals import matches_of
@@ -43,7 +43,7 @@ ABOUT_THE_EVENT = ("own path", "trivial", "not ours")
 is made by our own people, tests or machines."""
 
 
-MOST_COMPARED = 500
+MOST_COMPARED = 250
 """Candidates, the first ones given, whose units are compared; further ones are left out by name and event only. The list is made of the best."""
 
 
@@ -135,10 +135,15 @@ def leave_out(memory: Memory, candidates: Iterable[Found], log: EventLog, bar: B
     asks, same = bar or Bar(), Sameness(log)
     found: dict[str, LeftOut] = {}
     decided = [one for one in memory.remembered if one.status not in ("draft", "proposed")]
+    alike: dict[tuple[Unit, str], list[Remembered]] = {}
     for place, one in enumerate(candidates):
-        for known in decided:
-            if (why := _why(one, known, same if place < MOST_COMPARED else None, asks)) is not None:
-                found[one.hypothesis.fingerprint] = why
+        question = one.hypothesis.unit, outcome_key(one.hypothesis)
+        if question not in alike:
+            alike[question] = [known for known in decided if asks_alike(one.hypothesis, known.hypothesis)]
+        fingerprint = one.hypothesis.fingerprint
+        for known in alike[question]:
+            if (why := _why(fingerprint, one, known, same if place < MOST_COMPARED else None, asks)) is not None:
+                found[fingerprint] = why
                 break
     return found
 
@@ -148,27 +153,24 @@ def events_of(hypothesis: Hypothesis) -> frozenset[str]:
     return frozenset(name for where, match in matches_of(hypothesis) if where.startswith("clauses") for name in match.events)
 
 
-def _why(one: Found, known: Remembered, same: Sameness | None, bar: Bar) -> LeftOut | None:
-    mine = one.hypothesis
-    if not asks_alike(mine, known.hypothesis):
-        return None
-    told = _told(known)
+def _why(fingerprint: str, one: Found, known: Remembered, same: Sameness | None, bar: Bar) -> LeftOut | None:
+    mine, told = one.hypothesis, _told(known)
     if known.status == "rejected" and known.code is not None and len(known.events) == 1 and known.events <= events_of(mine):
         (event,) = known.events
-        return LeftOut(mine.fingerprint, known, "about_the_event", f"It is about {event!r}, which was rejected as {known.code}: {told}.")
-    itself = mine.fingerprint == known.fingerprint
+        return LeftOut(fingerprint, known, "about_the_event", f"It is about {event!r}, which was rejected as {known.code}: {told}.")
+    itself = fingerprint == known.fingerprint
     overlap = None if itself or same is None else same.overlap(mine, known.hypothesis)
     near = itself or (overlap is not None and (overlap.jaccard or 0) >= MERGE_AT_JACCARD)
     if known.status in LIVE:
         within = overlap is not None and (overlap.first_contained or 0) >= MERGE_AT_CONTAINMENT
-        return LeftOut(mine.fingerprint, known, "live", f"It repeats what is live: {told}.") if near or within else None
+        return LeftOut(fingerprint, known, "live", f"It repeats what is live: {told}.") if near or within else None
     if not near:
         return None
     if known.status == "snoozed":
-        return LeftOut(mine.fingerprint, known, "snoozed", f"It repeats what was put off: {told}.")
+        return LeftOut(fingerprint, known, "snoozed", f"It repeats what was put off: {told}.")
     if known.evidence is not None and known.evidence.changed(one.sample_size, one.lift_low, bar.min_lift_low):
         return None
-    return LeftOut(mine.fingerprint, known, known.status, f"It repeats what was {known.status}, and the evidence has not changed: {told}.")
+    return LeftOut(fingerprint, known, known.status, f"It repeats what was {known.status}, and the evidence has not changed: {told}.")
 
 
 def _told(known: Remembered) -> str:
@@ -186,16 +188,18 @@ class Sameness:
     """Whom hypotheses fire for in a log, each looked at once."""
 
     log: EventLog
-    known: dict[str, Codes | None] = field(default_factory=dict)
+    known: dict[int, tuple[Hypothesis, Codes | None]] = field(default_factory=dict)
+    """By identity, with the hypothesis itself so that none other takes its place: to compute fingerprints would take longer than to look."""
+
     truths: dict[tuple[str, str], Truth] = field(default_factory=dict)
     """Of clauses, by entry: combinations share them."""
 
     def fired(self, hypothesis: Hypothesis) -> Codes | None:
         """Units that fire, ascending; `None` where the log was not read for this hypothesis."""
-        key = hypothesis.fingerprint
+        key = id(hypothesis)
         if key not in self.known:
-            self.known[key] = self._fired(hypothesis) if readable(hypothesis, self.log) else None
-        return self.known[key]
+            self.known[key] = hypothesis, self._fired(hypothesis) if readable(hypothesis, self.log) else None
+        return self.known[key][1]
 
     def overlap(self, first: Hypothesis, second: Hypothesis) -> Overlap | None:
         """`None` where it cannot be told."""
