@@ -62,17 +62,19 @@ class Seen:
 def columns_of(
     question: Question, singles: Sequence[Hypothesis], early: EventLog, window: Window, without: Collection[str] = ()
 ) -> tuple[Column, ...]:
-    """What the single conditions of a search are made of: each event in every span; each event with a value, the most frequent first, in the last
-    14 days (with a value of the entry event, since then). Events `without` get no column. Values and thresholds are those of the discovering part."""
+    """What the single conditions of a search are made of: each event, and any of them, in every span; each event with a value, the most frequent
+    first, in the last 14 days (with a value of the entry event, since then). Events `without` are in no column: a count of really everything, less
+    those of the others, would tell them. Values and thresholds are those of the discovering part."""
     named = {one.model_dump_json(): one for single in singles for one in _matches(single)}
     named |= {one.model_dump_json(): one for single in cuts(question, singles, early, window) for one in _matches(single)}
     allowed = [one for one in named.values() if not set(one.events) & set(without)]
-    plain = {one.model_dump_json(): one for match in allowed for one in _bare(match)}
+    names = sorted({name for one in allowed for name in one.events})
+    plain = [EventMatch(events=(name,)) for name in names] + ([EventMatch(events=tuple(names))] if len(names) > 1 else [])
     valued = sorted((one for one in allowed if one.where and one.where[0].op is not Op.is_set), key=lambda one: -len(early.matches(one)))
     entering = set(question.entry.events if question.entry else ())
     spans = ["since entry" if set(one.events) <= entering else LATELY for one in valued]
     return (
-        *(Column(one, span) for one in plain.values() for span in SPANS),
+        *(Column(one, span) for one in plain for span in SPANS),
         *(Column(one, span) for one, span in list(zip(valued, spans, strict=True))[:MOST_VALUED]),
     )
 
@@ -83,12 +85,6 @@ def _matches(single: Hypothesis) -> Iterator[EventMatch]:
         if isinstance(clause, Total) and clause.measure is Measure.max and clause.at_least is not None:
             where = {"property": clause.property, "op": Op.at_least, "value": clause.at_least}
             yield EventMatch.model_validate({"events": clause.match.events, "where": [where]})
-
-
-def _bare(match: EventMatch) -> Iterator[EventMatch]:
-    if match.any_event:
-        yield match
-    yield from (EventMatch(events=(name,)) for name in match.events)
 
 
 def seen(question: Hypothesis, log: EventLog, columns: Sequence[Column], every: int = 1) -> Seen:

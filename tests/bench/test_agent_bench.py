@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agent.conditions import Question
 from backtest import EventLog, Hypothesis, Window
 from backtest.durations import DAY
 from backtest.events import event_log, first_key, outcome_key, presence_blocks
@@ -15,7 +16,7 @@ from backtest.matching import EventMatch
 from beton.bench import agent_figures
 from beton.bench.agent import run_agent_bench
 from beton.bench.agent_figures import Run
-from beton.bench.counted import Column, seen
+from beton.bench.counted import Column, columns_of, seen
 from beton.bench.looks import Called, at_recall, called, looks_of, of_fires
 from beton.bench.recovery import Shown, Sought
 from beton.bench.rivalry import Beside, mean_of, over_worlds, rivalry
@@ -132,6 +133,17 @@ def test_counts_are_of_events_between_entry_and_look() -> None:
     assert by_day[7] == [4, 4, 4, 4, 2]  # a day ends with its midnight: 5.0 is of another one than 6.2 to 7.0
     assert by_day[12][0] == 4
     assert by_day[20] == [4, 1, 4, 5, 1]
+
+
+def test_hidden_events_are_in_no_count_of_a_rival() -> None:
+    question = Question(SHAPE.unit, SHAPE.entry, SHAPE.outcome)
+    clauses = [{"kind": "did", "match": match, "span": {"first": "7d"}} for match in ("tried", "packed", "looked", {"any_event": True})]
+    columns = columns_of(
+        question, [question.ask(one) for one in clauses], log_of([0.5], [None], [(0, 1.0)]), Window(0, 60 * DAY), without=("packed",)
+    )
+
+    assert {one.match.events for one in columns} == {("tried",), ("looked",), ("looked", "tried")}
+    assert not any(one.match.any_event for one in columns)
 
 
 def test_a_rival_that_cannot_run_says_why() -> None:
