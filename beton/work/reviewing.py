@@ -10,7 +10,7 @@ from typing import Any
 from backtest import Hypothesis as Definition
 from backtest.durations import DAY
 from backtest.rates import Rate, weekly
-from backtest.verdict import judge
+from backtest.verdict import Bar, judge
 from beton.lifecycle import Status
 from beton.store import backtests, connections, fires, hypotheses, routes, runs
 from beton.store.hypotheses import Wanted
@@ -109,36 +109,41 @@ class Explained:
 
 def queue(place: Workplace, wanted: Wanted, *, limit: int = 25, after: str | None = None) -> Queue:
     """Hypotheses in the order of their rank."""
+    bar = place.bar
     with place.store.reading() as tx:
         found = hypotheses.ranked(tx, wanted, limit=limit, after=after)
-        return _queue(tx, place, wanted, found)
+        return _queue(tx, bar, wanted, found)
 
 
 def listing(place: Workplace, wanted: Wanted, *, limit: int = 50, after: str | None = None) -> Queue:
     """Hypotheses, the newest first."""
+    bar = place.bar
     with place.store.reading() as tx:
         found = hypotheses.newest(tx, wanted, limit=limit, after=after)
-        return _queue(tx, place, wanted, found)
+        return _queue(tx, bar, wanted, found)
 
 
 def proposals(place: Workplace, hypothesis_ids: Sequence[str]) -> list[Proposal]:
     """These, in their order; unknown ones are missing."""
+    bar = place.bar
     with place.store.reading() as tx:
-        return _proposals(tx, place, hypotheses.some(tx, hypothesis_ids), {one.id: one for one in connections.every(tx)})
+        return _proposals(tx, bar, hypotheses.some(tx, hypothesis_ids), {one.id: one for one in connections.every(tx)})
 
 
 def proposal(place: Workplace, hypothesis_id: str) -> Proposal:
     """One of them."""
+    bar = place.bar
     with place.store.reading() as tx:
         row = hypotheses.get(tx, hypothesis_id)
-        return _proposals(tx, place, [row], {one.id: one for one in connections.every(tx)})[0]
+        return _proposals(tx, bar, [row], {one.id: one for one in connections.every(tx)})[0]
 
 
 def outlook(place: Workplace, hypothesis_id: str, *, units: bool) -> Outlook:
     """What approving it would mean; who would have fired is told only where `units` may be seen."""
+    bar = place.bar
     with place.store.reading() as tx:
         row = hypotheses.get(tx, hypothesis_id)
-        (one,) = _proposals(tx, place, [row], {known.id: known for known in connections.every(tx)})
+        (one,) = _proposals(tx, bar, [row], {known.id: known for known in connections.every(tx)})
         newest = one.resource.backtest
         fired = [] if newest is None or not units else fires.latest(tx, row.id, newest.run_id, limit=LOOKED_THROUGH)
         return Outlook(one, _open(tx), _telling(one, fired))
@@ -187,11 +192,12 @@ def explained(place: Workplace) -> Explained:
 
 def rerank(place: Workplace) -> int:
     """Judge every newest result by the present bar: to be called when that has changed. How many there were."""
+    bar = place.bar
     with place.store.transaction() as tx:
         rows = {one.newest_backtest_id: one for one in hypotheses.every(tx) if one.newest_backtest_id}
         for some in _portions(list(rows)):
             found = backtests.some(tx, some)
-            backtests.rerank(tx, [(one, judge(one.result, place.bar, selected=rows[key].selected).clears) for key, one in found.items()])
+            backtests.rerank(tx, [(one, judge(one.result, bar, selected=rows[key].selected).clears) for key, one in found.items()])
     return len(rows)
 
 
@@ -218,19 +224,19 @@ def _open(tx: Transaction) -> tuple[Route, ...]:
     return tuple(route for route in routes.every(tx) if route.enabled)
 
 
-def _queue(tx: Transaction, place: Workplace, wanted: Wanted, found: Page[Hypothesis]) -> Queue:
+def _queue(tx: Transaction, bar: Bar, wanted: Wanted, found: Page[Hypothesis]) -> Queue:
     known = {one.id: one for one in connections.every(tx)}
     by_verdict = hypotheses.count_by_verdict(tx, wanted)
-    return Queue(tuple(_proposals(tx, place, list(found.data), known)), found.next_after, by_verdict, tuple(known.values()))
+    return Queue(tuple(_proposals(tx, bar, list(found.data), known)), found.next_after, by_verdict, tuple(known.values()))
 
 
-def _proposals(tx: Transaction, place: Workplace, rows: list[Hypothesis], known: Mapping[str, Connection]) -> list[Proposal]:
+def _proposals(tx: Transaction, bar: Bar, rows: list[Hypothesis], known: Mapping[str, Connection]) -> list[Proposal]:
     results = backtests.some(tx, [one.newest_backtest_id for one in rows if one.newest_backtest_id])
-    return [_proposal(place, one, results.get(one.newest_backtest_id or ""), known) for one in rows]
+    return [_proposal(bar, one, results.get(one.newest_backtest_id or ""), known) for one in rows]
 
 
-def _proposal(place: Workplace, row: Hypothesis, newest: Backtest | None, known: Mapping[str, Connection]) -> Proposal:
-    verdict = None if newest is None else judge(newest.result, place.bar, selected=row.selected)
+def _proposal(bar: Bar, row: Hypothesis, newest: Backtest | None, known: Mapping[str, Connection]) -> Proposal:
+    verdict = None if newest is None else judge(newest.result, bar, selected=row.selected)
     meaning = meaning_of(row.definition)
     rate = None if newest is None else weekly(newest.result["fired"], round(newest.window_days * DAY) - meaning.look_back)
     return Proposal(Resource(row, newest, verdict), meaning, known[row.connection_id].name, rate)

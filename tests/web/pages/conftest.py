@@ -125,7 +125,7 @@ def proposed(store: Store, place: Workplace, connection: Connection) -> list[Hyp
 
 def propose(store: Store, place: Workplace, connection: Connection) -> list[Hypothesis]:
     """The same, for tests that bring a store of their own."""
-    found = []
+    found, bar = [], place.bar
     with store.transaction() as tx:
         taxonomies.save(tx, connection.id, taxonomy(), None)
         run = runs.queue(tx, "propose", connection_id=connection.id, request={"window_days": 90})
@@ -133,7 +133,7 @@ def propose(store: Store, place: Workplace, connection: Connection) -> list[Hypo
         for number, event in enumerate(EVENTS):
             row = _keep(tx, connection, event)
             told = numbers(number)
-            clears = judge(told, place.bar, selected=True).clears
+            clears = judge(told, bar, selected=True).clears
             new = NewBacktest(
                 hypothesis_id=row.id, hypothesis_version=1, run_id=run.id, as_of=tx.now - timedelta(hours=5), window_days=90,
                 fingerprint=row.fingerprint, result=told, clears=clears,
