@@ -1,33 +1,55 @@
-"""From many candidates to a short list in which every line says something that the lines above do not (numbers sections 8 and 14)."""
+"""From many candidates to a short list in which every line says something that the lines above do not (numbers sections 8 and 14).
+
+Forward choice in a model of the hazard (`agent.explained`): the next line is the one whose fires are followed by most conversions that the lines
+before it do not explain, less the price of its wording (`agent.taste`). What is labelled explains nothing: it is shown last, if at all.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
+from agent.explained import Explained, Spell, gain
 from agent.parts import Candidate, Part, Parts
+from agent.taste import WEEK, price
+from backtest import Hypothesis
+from backtest.durations import HOUR
 from backtest.exposure import asked_at, exposure
-from backtest.intervals import FOREVER, Codes, Ints
-from backtest.labels import Label
+from backtest.intervals import FOREVER, Codes, Flags, Ints
+from backtest.labels import NO_LEAD, Label, LabelCode
 from backtest.mantel_haenszel import Ratio
-from backtest.redundancy import Overlap, conditional_lift
+from backtest.matching import EventMatch
+from backtest.redundancy import MERGE_AT_JACCARD, Overlap, conditional_lift
 from backtest.score import MINIMUM_FIRES, MINIMUM_HITS, score
 from backtest.split import DISCOVERY
-from backtest.stratified import Floats
 from backtest.tally import asked_rows, recall_converters
 from backtest.verdict import Bar
 
 LEAST_NEW_RECALL = 0.02
 """A line of the list precedes this share of the conversions for the first time, or surely lifts those whom the lines above did not flag."""
 
-MOST_RACERS = 120
-"""Candidates that are compared in detail; the others have less evidence than all of these."""
+LEAST_GAIN = 3.0
+"""Log-likelihood that a line adds to those before it, beyond the price of its wording; less than one in a hundred would by chance."""
+
+UNPROMISING = 2.0
+"""What it costs that a candidate could hardly be confirmed."""
+
+AS_GOOD = 3.0
+"""Log-likelihoods that differ by less are the same evidence."""
+
+MOST_STRETCHED = 1.5
+SAME = 0.75
+"""Jaccard from which two lines are one idea. The engine suggests a merge at 0.8 of all units; here only the earlier ones are seen."""
 
 MOST_LABELLED = 3
 """Finds of no use that are shown all the same, with what is wrong with them."""
+
+MOST_OFFERED = 400
+"""Candidates that are compared in detail before the list is taken for complete."""
 
 CONDITIONAL_P = 0.01
 """A refinement is one only where it surely tells apart within what it refines (Webb 2007)."""
@@ -42,6 +64,11 @@ class Chosen:
     new_recall: float
     conditional: Ratio | None
 
+    @property
+    def on_the_way(self) -> bool:
+        """What its events tell exists in the last minutes only, in whatever span they are looked for."""
+        return any(one.code is LabelCode.own_path for one in self.labels)
+
 
 @dataclass
 class _Racer:
@@ -52,28 +79,63 @@ class _Racer:
     place: int
 
     def __post_init__(self) -> None:
-        _, fires = self.part.fires(self.candidate.hypothesis)
-        firsts, log = fires.firsts(), self.part.log
+        self.fires = self.candidate.fires or self.part.fires(self.candidate.hypothesis)[1]
+        firsts, log = self.fires.firsts(), self.part.log
         reached = log.outcome(self.candidate.hypothesis)[firsts.unit]
         self.unit: Codes = firsts.unit
         self.at: Ints = firsts.at
-        in_time = (reached > firsts.at) & (reached <= firsts.at + int(self.candidate.hypothesis.horizon))
+        lead = reached - firsts.at
+        in_time = (lead > 0) & (lead <= int(self.candidate.hypothesis.horizon))
+        self.at_once = bool(in_time.any()) and float((lead[in_time] <= HOUR).mean()) >= NO_LEAD
         self.hits: Codes = firsts.unit[in_time & recall_converters(self.candidate.hypothesis, log)[firsts.unit]]
 
-    def evidence(self, weight: Floats) -> float:
-        """(observed - expected) / √expected of its fires, as in a log-rank test, times the mean weight of its hits: a narrow condition that holds
-        all of a wide one's effect comes before it, a wide one with more effect before a narrow part of it."""
-        told = self.candidate.score.expected
-        if not told.total or not len(self.hits):
-            return 0.0
-        return (told.hits - told.total) / told.total**0.5 * float(weight[self.hits].mean())
+    @cached_property
+    def price(self) -> float:
+        return price(self.candidate.hypothesis.clauses)
+
+    @cached_property
+    def watched(self) -> float:
+        """Evidence grows with time: how much more there would be, had it been watched as long as a condition on the last week."""
+        hypothesis, window = self.candidate.hypothesis, self.part.log.window
+        length, back = window.end - window.start, hypothesis.look_back
+        return 1.0 if hypothesis.counts_entrants_only else min(MOST_STRETCHED, max(length - WEEK, 1) / max(length - back, 1))
+
+    @property
+    def _matches(self) -> list[EventMatch]:
+        clauses = self.candidate.hypothesis.clauses
+        return [match for one in clauses for role in ("match", "then") if isinstance(match := getattr(one, role, None), EventMatch)]
+
+    @cached_property
+    def named(self) -> frozenset[str]:
+        """Events that its clauses ask for."""
+        return frozenset(name for match in self._matches for name in match.events)
+
+    @cached_property
+    def made_of_outcome(self) -> Label | None:
+        """Any number of events that the outcome counts is progress towards it; so is any number of events of any kind, where it counts some."""
+        for name, (tied, outcomes) in self.part.counted_by.items():
+            if name in self.named or any(match.any_event for match in self._matches):
+                told = f"{name} happens at the very instant of {tied} of {outcomes} outcomes: it is what the outcome counts, so this is progress."
+                return Label(LabelCode.progress, told)
+        return None
 
     def like(self, other: _Racer) -> Overlap:
         return Overlap(len(self.unit), len(other.unit), len(np.intersect1d(self.unit, other.unit, assume_unique=True)))
 
+    def after(self, other: _Racer) -> float:
+        """How long after another it fires, on average over the units for which both do, in microseconds."""
+        _, mine, theirs = np.intersect1d(self.unit, other.unit, assume_unique=True, return_indices=True)
+        return float((self.at[mine] - other.at[theirs]).mean()) if len(mine) else 0.0
+
+    def repeats(self, other: _Racer) -> bool:
+        overlap = self.like(other)
+        return overlap.suggests_merge or (overlap.jaccard or 0.0) >= SAME
+
     @cached_property
     def labels(self) -> tuple[Label, ...]:
-        return score(self.candidate.hypothesis, self.part.log).labels
+        found = score(self.candidate.hypothesis, self.part.log).labels
+        made = None if any(one.code is LabelCode.progress for one in found) else self.made_of_outcome
+        return found if made is None else (*found, made)
 
     def given(self, flagged_at: Ints) -> Ratio | None:
         """Its lift among units of equal exposure that others had flagged by the index time, and among those they had not."""
@@ -92,9 +154,15 @@ def promising(one: Candidate, bar: Bar) -> bool:
     return enough and one.true_positives >= (bar.min_precision or 0.0) * one.sample_size and one.lift_low >= bar.min_lift_low
 
 
+def worth_showing(one: Candidate, bar: Bar) -> bool:
+    """Above the baseline, on enough cases, and before enough conversions to matter to anybody."""
+    recall = one.score.recall
+    return one.shrunken_lift > 1 and not one.score.insufficient and recall is not None and recall >= bar.min_recall
+
+
 def productive(pair: Candidate, parts: Sequence[Candidate]) -> bool:
-    """A pair is a find only where it is surely better than each of its parts: the lower limit of its lift is higher, and among the fires of the
-    part those of the pair hit more often than chance allows (one-sided hypergeometric)."""
+    """A combination is a find only where it is surely better than each of its parts: the lower limit of its lift is higher, and among the fires of
+    the part those of the combination hit more often than chance allows (one-sided hypergeometric)."""
     from scipy.stats import hypergeom
 
     for part in parts:
@@ -107,81 +175,126 @@ def productive(pair: Candidate, parts: Sequence[Candidate]) -> bool:
     return True
 
 
-def partners(tried: Sequence[Candidate], parts: Parts, most: int) -> list[Candidate]:
-    """The most significant candidates that fire for different units: what pairs are made of."""
-    found: list[_Racer] = []
-    for one in sorted(tried, key=lambda one: one.log_p)[: 4 * most]:
-        racer = _racer(one, parts, 0)
-        if all((racer.like(other).jaccard or 0) < 0.8 for other in found):
-            found.append(racer)
-        if len(found) == most:
-            break
-    return [one.candidate for one in found]
-
-
-def _racer(one: Candidate, parts: Parts, place: int) -> _Racer:
-    return _Racer(one, parts.of(one.hypothesis, confirming=False), place)
-
-
 @dataclass
 class Lines:
-    """The list as it grows."""
+    """The list as it grows, and what it explains in each part of the log."""
 
     units: int
     lines: list[tuple[_Racer, Chosen]] = field(default_factory=list)
-    times: Ints = field(init=False)
+    models: dict[int, tuple[Part, Explained]] = field(default_factory=dict)
+    flagged: Flags = field(init=False)
     flagged_at: Ints = field(init=False)
 
     def __post_init__(self) -> None:
-        self.times, self.flagged_at = np.zeros(self.units, np.int64), np.full(self.units, FOREVER)
-
-    @property
-    def weight(self) -> Floats:
-        """A conversion that c lines precede weighs 1/(1 + c) (weighted covering, CN2-SD: Lavrač et al. 2004)."""
-        return 1 / (1 + self.times)
+        self.flagged, self.flagged_at = np.zeros(self.units, np.bool_), np.full(self.units, FOREVER)
 
     def useful(self) -> int:
         return sum(not chosen.labels for _, chosen in self.lines)
 
-    def offer(self, racer: _Racer) -> None:
-        """Take it unless it repeats a line."""
-        if any(racer.like(other).suggests_merge for other, _ in self.lines):
-            return
-        new = self.times[racer.hits] == 0
-        gain = float(new.sum()) / max(racer.candidate.score.recall_converters, 1)
+    def model(self, part: Part) -> Explained:
+        """What is explained in this part; a part that is asked for later is told of the lines that stand."""
+        if id(part) not in self.models:
+            self.models[id(part)] = part, (made := Explained(part.log, part.asks))
+            for racer, line in self.lines:
+                if not line.labels:
+                    _tell(made, part, racer.candidate.hypothesis)
+        return self.models[id(part)][1]
+
+    def offer(self, racer: _Racer) -> bool:
+        """Take it unless it repeats a line, or adds nothing to them; true where it explains something from now on."""
+        if any(racer.repeats(other) or (line.on_the_way and racer.named & other.named) for other, line in self.lines):
+            return False
+        hits = racer.hits[~self.flagged[racer.hits]]
+        new = len(hits) / max(racer.candidate.score.recall_converters, 1)
         given = racer.given(self.flagged_at) if self.lines else None
         surely = given is not None and given.interval is not None and given.interval.low > 1
-        if self.lines and not surely and gain < LEAST_NEW_RECALL:
-            return
+        if self.lines and not surely and new < LEAST_NEW_RECALL:
+            return False
         labels = racer.labels
         if labels and len(self.lines) - self.useful() >= MOST_LABELLED:
-            return
-        self.lines.append((racer, Chosen(racer.candidate, labels, gain, given)))
-        if not labels:
-            self.times[racer.hits] += 1
-            np.minimum.at(self.flagged_at, racer.unit, racer.at)
+            return False
+        self.lines.append((racer, Chosen(racer.candidate, labels, new, given)))
+        if labels:
+            return False
+        self.flagged[racer.hits] = True
+        np.minimum.at(self.flagged_at, racer.unit, racer.at)
+        for part, model in self.models.values():
+            _tell(model, part, racer.candidate.hypothesis)
+        return True
+
+
+def _tell(model: Explained, part: Part, line: Hypothesis) -> None:
+    where, fires = part.fires(line)
+    model.add(where, fires, int(line.horizon))
 
 
 def chosen(candidates: Sequence[Candidate], parts: Parts, bar: Bar, most: int, found: Lines | None = None) -> list[Chosen]:
-    """At most `most` lines: by evidence, what could be confirmed before what could not; then ranked by shrunken lift, what is labelled last.
+    """At most `most` lines, ranked by shrunken lift, what is labelled last. Single conditions come first: a combination is asked for only what the
+    product of its parts does not explain.
 
     `found`: lines that stand already, which the new ones may not repeat; only the new ones are given back."""
-    if not candidates:
-        return []
     found = Lines(len(parts.log.units)) if found is None else found
     before, useful = len(found.lines), found.useful()
-    for heat in _heats(candidates, bar):
-        racing = [_racer(one, parts, place) for place, one in enumerate(heat)]
-        while racing and found.useful() - useful < most:
-            best = max(racing, key=lambda one: (one.evidence(found.weight), -one.place))
-            racing.remove(best)
-            found.offer(best)
+    for alone in (True, False):
+        racing = [one for one in candidates if (len(one.hypothesis.clauses) == 1) is alone]
+        racers = [_Racer(one, parts.of(one.hypothesis, confirming=False), place) for place, one in enumerate(racing)]
+        _Race(found, bar, racers).run(most - found.useful() + useful)
     lines = [line for _, line in found.lines[before:]]
     lines.sort(key=lambda one: (bool(one.labels), -one.candidate.shrunken_lift))
     return lines[:most]
 
 
-def _heats(candidates: Sequence[Candidate], bar: Bar) -> Iterator[list[Candidate]]:
-    by = sorted(candidates, key=lambda one: one.log_p)
-    yield [one for one in by if promising(one, bar)][:MOST_RACERS]
-    yield [one for one in by if not promising(one, bar)][:MOST_RACERS]
+@dataclass
+class _Race:
+    """Lazy greedy choice: what a candidate adds can hardly grow as lines are added, so only the leader is counted anew."""
+
+    found: Lines
+    bar: Bar
+    racers: list[_Racer]
+
+    def run(self, most: int) -> None:
+        spells = [self._model(one).spell(one.fires, int(one.candidate.hypothesis.horizon)) for one in self.racers]
+        heap = [(-self._worth(one, spell), one.place, 0) for one, spell in zip(self.racers, spells, strict=True)]
+        heapq.heapify(heap)
+        round_, offered, useful, gone = 0, 0, self.found.useful(), set[int]()
+        while heap and self.found.useful() - useful < most and offered < MOST_OFFERED:
+            worth, place, known = heapq.heappop(heap)
+            if -worth < LEAST_GAIN:
+                return
+            racer = self.racers[place]
+            if known < round_:
+                heapq.heappush(heap, (-self._worth(racer, spells[place]), place, round_))
+                continue
+            if place in gone or (racer.made_of_outcome and len(self.found.lines) - self.found.useful() >= MOST_LABELLED):
+                continue
+            plain = self._plainest(racer, -worth, heap, gone, spells)
+            gone |= {place, plain.place}
+            offered += 1
+            if plain is not racer and worth_showing(plain.candidate, self.bar) and self.found.offer(plain):
+                round_ += 1
+                continue
+            round_ += worth_showing(racer.candidate, self.bar) and self.found.offer(racer)
+
+    def _plainest(self, best: _Racer, worth: float, heap: list[tuple[float, int, int]], gone: set[int], spells: list[Spell]) -> _Racer:
+        """Of candidates that fire for much the same units with much the same evidence: the plainest wording, and of equally plain ones the first to
+        fire, since a proxy follows its cause."""
+        evidence, found = worth + best.price, [best]
+        for stale, place, _ in heap:
+            one = self.racers[place]
+            if (
+                place in gone
+                or one.price > best.price
+                or -stale + one.price < evidence - AS_GOOD
+                or (one.like(best).jaccard or 0.0) < MERGE_AT_JACCARD
+            ):
+                continue
+            if self._worth(one, spells[place]) + one.price >= evidence - AS_GOOD:
+                found.append(one)
+        return min(found, key=lambda one: (one.price, one.after(best), one.place))
+
+    def _model(self, one: _Racer) -> Explained:
+        return self.found.model(one.part)
+
+    def _worth(self, one: _Racer, spell: Spell) -> float:
+        unsure = 0.0 if promising(one.candidate, self.bar) else UNPROMISING
+        return gain(*self._model(one).surplus(spell)) * one.watched - one.price - unsure

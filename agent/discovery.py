@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from agent.choosing import Chosen, Lines, chosen, productive
+from agent.choosing import Chosen, Lines, chosen, productive, worth_showing
 from agent.conditions import FEWEST_UNITS, Question
 from agent.found import Considered, Found, Proposal, Source, Telling
 from agent.parts import Candidate, Parts, evaluated, tested
@@ -143,17 +143,12 @@ class Discovery:
         telling = Telling(self.parts, self.bar, one.supports, one.best_null)
         proposals = [self._told(telling, line, one.quality[line.candidate.hypothesis.fingerprint], "search") for line in own]
         proposals += [self._told(telling, line, attempted[line.candidate.hypothesis.fingerprint][1], "model") for line in more]
+        proposals.sort(key=lambda told: bool(told.backtest["labels"]))  # the whole window may tell what the earlier part did not
         return Found(tuple(proposals), self.tried, one.tested, one.best_null, self.lacks, one.ruled_out[:MOST_CONSIDERED])
 
     def _told(self, telling: Telling, line: Chosen, q: float, source: Source) -> Proposal:
         tried = self.screened.tried if source == "search" else self.tried
         return telling.proposal(line, q_value=q, tried=tried, tested=min(self.screened.tested, tried), source=source)
-
-
-def worth_showing(one: Candidate, bar: Bar) -> bool:
-    """Above the baseline, on enough cases, and before enough conversions to matter to anybody."""
-    recall = one.score.recall
-    return one.shrunken_lift > 1 and not one.score.insufficient and recall is not None and recall >= bar.min_recall
 
 
 def mentioned(hypothesis: Hypothesis) -> set[str]:

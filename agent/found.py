@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -15,9 +15,9 @@ from agent.parts import Candidate, Parts
 from backtest import Hypothesis, published
 from backtest.confidence import Prior, fitted_prior
 from backtest.durations import DAY
+from backtest.intervals import Ints
 from backtest.multiplicity import BestLift, best_null_lift
 from backtest.power import Wait, per_week
-from backtest.proportions import Closed
 from backtest.report import missing
 from backtest.score import MINIMUM_CONVERTERS, score
 from backtest.split import DISCOVERY, FEWEST_ENTRY_DAYS
@@ -96,17 +96,20 @@ def _entry_days(hypothesis: Hypothesis, parts: Parts) -> Wait:
     return Wait("days of entries to confirm with", FEWEST_ENTRY_DAYS, days, 7 * (1 - DISCOVERY))
 
 
-def null_of(tables: list[Closed]) -> BestLift | None:
-    """What chance alone would reach, on the closed population that most hypotheses share."""
-    if not tables:
+def null_of(supports: Sequence[tuple[Ints, int, int]]) -> BestLift | None:
+    """What chance alone would reach. `supports`: rows in which hypotheses are true, all rows and those that convert, of each closed design.
+
+    The closed population that most hypotheses share stands for all, and supports are rounded to two digits: that is fine enough."""
+    sizes: dict[tuple[int, int], int] = {}
+    for fired, rows, converting in supports:
+        sizes[rows, converting] = sizes.get((rows, converting), 0) + len(fired)
+    if not sizes:
         return None
-    populations = [(one.population, one.converters) for one in tables]
-    units, converters = max(set(populations), key=lambda one: (populations.count(one), one))
-    return best_null_lift(np.array([_scaled(one, units) for one in tables]), units, converters)
-
-
-def _scaled(table: Closed, units: int) -> int:
-    return min(units, round(table.fired * units / table.population)) if table.population else 0
+    units, converters = max(sizes, key=lambda one: (sizes[one], one))
+    scaled = [np.rint(fired * (units / rows)) for fired, rows, _ in supports if rows]
+    every = np.concatenate([np.empty(0), *scaled])
+    step = np.maximum(10.0 ** (np.floor(np.log10(np.maximum(every, 1))) - 1), 1)
+    return best_null_lift(np.minimum(np.rint(every / step) * step, units).astype(np.int64), units, converters)
 
 
 @dataclass(frozen=True)
@@ -130,6 +133,7 @@ class Telling:
         parts, window = self.parts, self.parts.log.window
         early, late = (parts.of(hypothesis, confirming=confirming).log for confirming in (False, True))
         whole = published(score(hypothesis, parts.log), window)
+        whole["labels"] += [one.to_json() for one in line.labels if one.code not in {label["code"] for label in whole["labels"]}]
         discovery, confirmed = (published(score(hypothesis, log), log.window) for log in (early, late))
         if not (days := _entry_days(hypothesis, parts)).enough:
             confirmed.setdefault("insufficient", {"reason": days.sentence, "missing": [missing(days)]})

@@ -6,17 +6,20 @@ The discovering part is looked at as often as one likes, the confirming one once
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from backtest import EventLog, Fires, Hypothesis, Score
+from backtest.engine import WORTH_COMPILING
 from backtest.events import outcome_key
 from backtest.exposure import exposed_strata
 from backtest.fires import Held, fires_of, held
 from backtest.intervals import FOREVER, Ints
+from backtest.labels import FEWEST, NECESSARY
 from backtest.language import Clause
 from backtest.measures import Truth
 from backtest.proportions import Closed
@@ -25,6 +28,9 @@ from backtest.split import earlier, later
 from backtest.stratified import Strata, log_p_values, minimum_attainable_log_p
 from backtest.tally import Baseline, asked_rows, baseline, closed_of, sample_of, tally_of
 from backtest.truth import truth
+
+AT_ONCE = 256
+"""Hypotheses that the kernel is given at a time, so that progress can be told in between."""
 
 PSEUDO_FIRES = 20
 """Lift is shrunk by so many imagined fires at the base rate before it ranks: the best of many is otherwise the luckiest (numbers section 5)."""
@@ -40,6 +46,13 @@ class Part:
     truths: dict[str, Truth] = field(default_factory=dict)
     kept: set[str] = field(default_factory=set)
     histories: dict[str, tuple[Held, Fires]] = field(default_factory=dict)
+    sampled: dict[int, Any] = field(default_factory=dict)
+    """What `agent.tables` remembers of hypotheses, by identity."""
+
+    compiled: bool = False
+    """There is so much to do in all that even small batches go to the compiled kernel."""
+
+    prepared: Any = None
 
     @cached_property
     def shared(self) -> Baseline:
@@ -50,6 +63,19 @@ class Part:
     def population(self) -> int:
         """Units with an entry."""
         return int((self.log.entry(self.asks) < FOREVER).sum())
+
+    @cached_property
+    def counted_by(self) -> dict[str, tuple[int, int]]:
+        """Events at whose very instant nearly every outcome happens, other than the outcome's own: how many outcomes, and of how many."""
+        log, reached = self.log, self.log.outcome(self.asks)
+        converters = int(((reached >= log.window.start) & (reached < log.window.end)).sum())
+        found, own = {}, self.asks.outcome.match.events
+        for name in (name for name in log.slices if name not in own and converters >= FEWEST):
+            rows = slice(*log.slices[name])
+            at_once = log.at[rows] == reached[log.unit[rows]]
+            if int(at_once.sum()) >= NECESSARY * converters:
+                found[name] = len(np.unique(log.unit[rows][at_once])), converters
+        return {name: counts for name, counts in found.items() if counts[0] >= NECESSARY * converters}
 
     def keep(self, clause: Clause) -> None:
         """The truth of this clause will be asked for often."""
@@ -79,7 +105,24 @@ class Part:
         """The same behaviour with other outcomes. What is remembered stays, for outcomes decide nothing about fires."""
         seen = np.where(outcome < self.log.window.end, outcome, FOREVER)
         log = self.log.replaced(firsts={**self.log.firsts, outcome_key(self.asks): seen})
-        return Part(log, self.asks, self.remembers, self.truths, self.kept, self.histories)
+        return Part(log, self.asks, self.remembers, self.truths, self.kept, self.histories, self.sampled)
+
+    def told(self, hypotheses: Sequence[Hypothesis]) -> Iterator[tuple[Hypothesis, Callable[[], Held], Fires]]:
+        """Each hypothesis with where it holds and its fires: from the compiled kernel where there is much to do."""
+        if not self.compiled and len(hypotheses) * len(self.log.at) < WORTH_COMPILING:
+            for one in hypotheses:
+                where, fires = self.fires(one)
+                yield one, lambda where=where: where, fires
+            return
+        from backtest.kernel.evaluation import evaluate
+        from backtest.kernel.prepared import prepare
+
+        if self.prepared is None:
+            self.prepared = prepare(self.log)
+        prepared = self.prepared
+        for start in range(0, len(hypotheses), AT_ONCE):
+            for result in evaluate(hypotheses[start : start + AT_ONCE], prepared):
+                yield result.hypothesis, lambda result=result: result.held, result.fires
 
 
 @dataclass
@@ -90,6 +133,8 @@ class Parts:
     cut: int
     remembers: bool = False
     made: dict[tuple[bool, bool], Part] = field(default_factory=dict)
+    cuts: list[Hypothesis] = field(default_factory=list)
+    """Conditions on values that `agent.cuts` made for this log; outcomes decide nothing about them."""
 
     def of(self, hypothesis: Hypothesis, *, confirming: bool) -> Part:
         """The part that discovers or confirms hypotheses such as this one."""
@@ -107,7 +152,7 @@ class Parts:
     def with_outcomes(self, question: Hypothesis, outcome: Ints) -> Parts:
         """The same split of the same behaviour, with another first outcome of each unit (`FOREVER` without one)."""
         log = self.log.replaced(firsts={**self.log.firsts, outcome_key(question): outcome})
-        return Parts(log, self.cut, self.remembers, {key: part.with_outcomes(outcome) for key, part in self.made.items()})
+        return Parts(log, self.cut, self.remembers, {key: part.with_outcomes(outcome) for key, part in self.made.items()}, self.cuts)
 
 
 @dataclass
@@ -122,6 +167,7 @@ class Candidate:
     strata: Strata
     log_p: float = 0.0
     least_log_p: float = 0.0
+    fires: Fires | None = None
 
     @property
     def p_value(self) -> float:
@@ -161,7 +207,7 @@ def evaluated(hypothesis: Hypothesis, parts: Parts, *, fewest: int, widest: floa
     if n < fewest:
         return None
     asked = asked_rows(hypothesis, part.log, where, firsts)
-    return Candidate(hypothesis, part, n, int(sample.hits.sum()), closed_of(asked), exposed_strata(hypothesis, part.log, asked))
+    return Candidate(hypothesis, part, n, int(sample.hits.sum()), closed_of(asked), exposed_strata(hypothesis, part.log, asked), fires=fires)
 
 
 def tested(candidates: Iterable[Candidate]) -> list[Candidate]:
