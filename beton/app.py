@@ -7,16 +7,19 @@ import socket
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import uvicorn
 from anyio import to_thread
 from litestar import Litestar
 from litestar.datastructures import State
+from litestar.types import ASGIApp, Receive, Send
 
 from beton.errors import SettingsError
-from beton.settings import Settings, with_local_key
+from beton.settings import LOCAL_KEY_FILE, MAKE_A_KEY, Settings, with_local_key
+from beton.store import members
 from beton.store.passwords import Passwords
-from beton.store.store import open_store
+from beton.store.store import Store, open_store
 from beton.web import probes
 from beton.web.access import signing_in
 from beton.web.access.doorkeeper import Door, Doorkeeper
@@ -99,38 +102,79 @@ def serve(settings: Settings, *, clock: Callable[[], datetime] = utc_now, tell: 
     """
     from beton.work.schedules import start_jobs, stop_jobs
 
-    settings = with_local_key(settings)
+    own_key = settings.secret_key is not None
+    settings = with_a_key(settings)
     with ExitStack() as opened:
         listening = listen(settings.host, settings.port)
         opened.callback(listening.close)
         store = open_store(settings, clock)
         opened.callback(store.close)
+        check_reach(settings, store, own_key=own_key)
         place = Workplace(settings, store, clock)
         jobs = start_jobs(place)
         opened.callback(stop_jobs, jobs)
         run = uvicorn.Config(
-            create_app(place, jobs=jobs, on_stop=opened.close),
+            Prefixed(create_app(place, jobs=jobs, on_stop=opened.close), settings.base),
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
             server_header=False,
             proxy_headers=False,
             log_level="warning",
         )
-        tell(f"http://{settings.host}:{settings.port}")
+        tell(settings.address)
         uvicorn.Server(run).run(sockets=[listening])
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket on a loopback address. `SettingsError` for one that others could reach (without accounts, whoever has a key may do everything)
-    or that is taken."""
-    if host != "localhost" and not is_loopback(host):
+def check_reach(settings: Settings, store: Store, *, own_key: bool) -> None:
+    """`SettingsError` where others could reach this server and it is not ready for them.
+
+    Beyond loopback it asks for a name to answer to (against DNS rebinding), for somebody who can sign in, and for a secret key that does not lie
+    beside the database. `own_key` says that the environment gave one.
+    """
+    if settings.host == "localhost" or is_loopback(settings.host):
+        return
+    if not settings.host_names:
         raise SettingsError(
-            f"Beton does not listen on {host or 'every address'} yet: there are no accounts.",
-            code="settings.host_not_loopback",
-            fix="Leave BETON_HOST at 127.0.0.1, and reach the server through a tunnel, such as ssh -L.",
+            f"Others can reach {settings.host or 'every address'}, but by no name that this server answers to.",
+            code="settings.no_host_name",
+            fix="Set BETON_PUBLIC_URL to the address that people open, such as https://beton.example.com.",
         )
+    if not own_key:
+        raise SettingsError("BETON_SECRET_KEY is not set.", code="settings.secret_key_missing", fix=MAKE_A_KEY)
+    if not members.any_admin(store):
+        raise SettingsError(
+            f"Others can reach {settings.host or 'every address'}, and nobody can sign in yet.",
+            code="settings.no_accounts",
+            fix="Run: beton members add you@example.com --role admin; then open the printed link on this machine, or serve on 127.0.0.1 first.",
+        )
+
+
+def with_a_key(settings: Settings) -> Settings:
+    """The settings with the key of a local installation where the environment gives none. A server makes no key itself: what sets Beton up does, on
+    this machine, and everywhere else the key is given."""
+    if settings.secret_key is None and not (settings.data_dir / LOCAL_KEY_FILE).is_file():
+        raise SettingsError("There is no secret key.", code="settings.secret_key_missing", fix=f"Set BETON_SECRET_KEY. {MAKE_A_KEY}.")
+    return with_local_key(settings)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on an address; `SettingsError` for one that is taken or not this machine's."""
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET, backlog=2048)
     except OSError as error:
         why = error.strerror or str(error)
         raise SettingsError(f"Port {port} of {host} cannot be had: {why}.", code="settings.port_taken", fix="Set BETON_PORT to another.") from None
+
+
+class Prefixed:
+    """The application under the path of a reverse proxy, whether the proxy takes that path away or not."""
+
+    def __init__(self, app: ASGIApp, base: str) -> None:
+        self._app, self._base = app, base
+
+    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if self._base and (path == self._base or path.startswith(f"{self._base}/")):
+            inner = path[len(self._base) :] or "/"
+            scope = scope | {"path": inner, "raw_path": inner.encode()}
+        await self._app(scope, receive, send)

@@ -26,6 +26,8 @@ COMMANDS: dict[str, Said] = {
     "serve": ("beton.cli.serving:serve", "Serve pages and API, with the jobs in the same process."),
     "worker": ("beton.cli.serving:worker", "Run the jobs alone: sweeps, deliveries, queued work."),
     "migrate": ("beton.cli.serving:migrate", "Bring the database to the schema of this version."),
+    "rotate-key": ("beton.cli.safety:rotate_key", "Seal every secret with the present key, while everything runs on."),
+    "verify-audit": ("beton.cli.safety:verify_audit", "Check that no entry of the audit log was changed or removed."),
     "doctor": ("beton.cli.doctor:doctor", "Check the installation and its connections, and say what to do."),
 }
 

@@ -39,9 +39,7 @@ def outcomes(
     keep_internal: Annotated[bool, FLAG, Parameter(name="--keep-internal", help="Count internal and test traffic too.")] = False,
     share_values: Annotated[
         bool | None,
-        Parameter(
-            name="--share-values", negative="--no-share-values", help="A model may see values of event properties.", show_default=False
-        ),
+        Parameter(name="--share-values", negative="--no-share-values", help="A model may see values of event properties.", show_default=False),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

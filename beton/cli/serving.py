@@ -47,7 +47,10 @@ def worker(*, as_json: AsJson = False) -> None:
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
         stopped.set()
 
-    with opened(create=True) as place:
+    from beton.app import with_a_key
+    from beton.settings import load_settings
+
+    with opened(with_a_key(load_settings()), create=True) as place:
         from beton.work.schedules import start_jobs, stop_jobs
 
         signal.signal(signal.SIGTERM, stop)

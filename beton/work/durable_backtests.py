@@ -27,7 +27,7 @@ from beton.store.records import Connection, HypothesisVersion, NewBacktest, Run,
 from beton.work.backtesting import add_bucket, count_buckets, window_of
 from beton.work.file_backtests import FileBacktest, FileRequest, open_file_backtest
 from beton.work.firing import Collected, keep_fires
-from beton.work.this_process import the_place
+from beton.work.this_process import the_place, working_for
 from beton.work.workplace import Reading, Workplace, instant
 
 BACKTESTS, BUCKETS = "backtests", "buckets"
@@ -47,25 +47,26 @@ def register_queues() -> None:
 
 
 @DBOS.workflow()
-def backtest_run(run_id: str) -> None:
+def backtest_run(run_id: str, workspace_id: str | None = None) -> None:
     """Bucket by bucket; each finished one is kept, so that a crash costs the unfinished ones only."""
-    try:
-        buckets = backtest_begin(run_id)
-        problem = _shared(run_id, buckets) if buckets > 1 else backtest_bucket(run_id, 0, 1)
-        if problem is None:
-            backtest_finish(run_id)
-        else:
-            fail(run_id, problem)
-    except BetonError as error:
-        fail(run_id, error.as_problem())
+    with working_for(workspace_id):
+        try:
+            buckets = backtest_begin(run_id)
+            problem = _shared(run_id, buckets, workspace_id) if buckets > 1 else backtest_bucket(run_id, 0, 1)
+            if problem is None:
+                backtest_finish(run_id)
+            else:
+                fail(run_id, problem)
+        except BetonError as error:
+            fail(run_id, error.as_problem())
 
 
-def _shared(run_id: str, buckets: int) -> dict[str, Any] | None:
+def _shared(run_id: str, buckets: int, workspace_id: str | None) -> dict[str, Any] | None:
     """Queue all buckets, the first first, and wait for them. The first problem ends the run, and with it the buckets that have not begun."""
     handles = []
     for number in range(buckets):
         with SetEnqueueOptions(priority=number + 1):
-            handles.append(DBOS.enqueue_workflow(BUCKETS, bucket_run, run_id, number, buckets))
+            handles.append(DBOS.enqueue_workflow(BUCKETS, bucket_run, run_id, number, buckets, workspace_id))
     for handle in handles:
         problem = handle.get_result(polling_interval_sec=POLL)
         if problem is not None:
@@ -74,12 +75,13 @@ def _shared(run_id: str, buckets: int) -> dict[str, Any] | None:
 
 
 @DBOS.workflow()
-def bucket_run(run_id: str, number: int, buckets: int) -> dict[str, Any] | None:
+def bucket_run(run_id: str, number: int, buckets: int, workspace_id: str | None = None) -> dict[str, Any] | None:
     """One bucket, by whichever worker is free; what went wrong, if anything."""
-    try:
-        return backtest_bucket(run_id, number, buckets)
-    except BetonError as error:
-        return error.as_problem()
+    with working_for(workspace_id):
+        try:
+            return backtest_bucket(run_id, number, buckets)
+        except BetonError as error:
+            return error.as_problem()
 
 
 @DBOS.step()

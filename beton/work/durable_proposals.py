@@ -22,7 +22,7 @@ from beton.work.durable_backtests import fail
 from beton.work.observing import observe
 from beton.work.proposing import propose
 from beton.work.the_model import chosen_model
-from beton.work.this_process import the_place
+from beton.work.this_process import the_place, working_for, workspace_ids
 from beton.work.workplace import Workplace, instant
 
 PROPOSE_AT = "41 4 * * *"
@@ -36,12 +36,13 @@ EVERY = 50
 
 
 @DBOS.workflow()
-def propose_run(run_id: str) -> None:
+def propose_run(run_id: str, workspace_id: str | None = None) -> None:
     """A search with the taxonomy read anew."""
-    try:
-        propose_all(run_id)
-    except BetonError as error:
-        fail(run_id, error.as_problem())
+    with working_for(workspace_id):
+        try:
+            propose_all(run_id)
+        except BetonError as error:
+            fail(run_id, error.as_problem())
 
 
 @DBOS.step()
@@ -73,18 +74,22 @@ def _window(run: Run) -> Window:
 @DBOS.workflow()
 def propose_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001 - the engine calls it so
     """Begin a search of every connection where one is due; one that fails does not keep the others waiting."""
-    for connection_id in with_questions():
-        run_id = begin_if_due(connection_id, scheduled_at.isoformat())
+    for workspace_id, connection_id in with_questions():
+        with working_for(workspace_id):
+            run_id = begin_if_due(connection_id, scheduled_at.isoformat())
         if run_id is not None:
             with SetWorkflowID(slot_of(connection_id, scheduled_at)):
-                DBOS.start_workflow(propose_run, run_id)
+                DBOS.start_workflow(propose_run, run_id, workspace_id)
 
 
 @DBOS.step()
-def with_questions() -> list[str]:
-    """Connections whose question a person has confirmed: nothing is searched for on a guess."""
-    with the_place().store.reading() as tx:
-        return [one.id for one in connections.every(tx) if questions.confirmed(tx, one.id) is not None]
+def with_questions() -> list[list[str]]:
+    """Workspace and id of connections whose question a person has confirmed: nothing is searched for on a guess."""
+    found = []
+    for workspace_id in workspace_ids():
+        with the_place().of(workspace_id).store.reading() as tx:
+            found += [[workspace_id, one.id] for one in connections.every(tx) if questions.confirmed(tx, one.id) is not None]
+    return found
 
 
 @DBOS.step()

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,7 +26,7 @@ from beton.work.durable_backtests import backtest_run, register_queues
 from beton.work.durable_proposals import PROPOSE_AT, propose_run, propose_tick
 from beton.work.housekeeping import tidy
 from beton.work.sweeping import sweep
-from beton.work.this_process import close_for_work, open_for_work, the_place
+from beton.work.this_process import close_for_work, open_for_work, the_place, working_for, workspace_ids
 from beton.work.workplace import Workplace
 
 __all__ = ["Jobs", "question_from", "start_jobs", "stop_jobs"]
@@ -46,7 +47,7 @@ class Jobs:
 
     def start_backtest(self, connection: Connection, hypothesis_ids: Sequence[str], as_of: datetime, window_days: float) -> Run:
         """Queue a backtest of kept hypotheses, in the versions that they have now."""
-        with self.place.store.reading() as tx:
+        with self.place.of(connection.workspace_id).store.reading() as tx:
             versions = [hypotheses.get(tx, one).version for one in hypothesis_ids]
         request = {"hypothesis_ids": list(hypothesis_ids), "versions": versions, "as_of": as_of.isoformat(), "window_days": window_days}
         return self._queue("backtest", connection, request, backtest_run)
@@ -57,10 +58,10 @@ class Jobs:
         return self._queue("propose", connection, request, propose_run)
 
     def _queue(self, kind: Any, connection: Connection, request: dict[str, Any], workflow: Any) -> Run:
-        with self.place.store.transaction() as tx:
+        with self.place.of(connection.workspace_id).store.transaction() as tx:
             run = runs.queue(tx, kind, connection_id=connection.id, request=request)
         with SetWorkflowID(run.id):
-            DBOS.start_workflow(workflow, run.id)
+            DBOS.start_workflow(workflow, run.id, connection.workspace_id)
         return run
 
 
@@ -100,10 +101,18 @@ def _every(minutes: int) -> str:
 @DBOS.workflow()
 def sweep_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001 - the engine calls it so
     """What was snoozed until now, then every connection in turn; one that fails does not keep the others waiting."""
-    wake_snoozed()
-    end_broken_runs()
-    for connection_id in connection_ids():
-        sweep_connection(connection_id)
+    for workspace_id in all_workspaces():
+        with working_for(workspace_id):
+            wake_snoozed()
+            end_broken_runs()
+            for connection_id in connection_ids():
+                sweep_connection(connection_id)
+
+
+@DBOS.step()
+def all_workspaces() -> list[str]:
+    """All workspaces, one after the other."""
+    return workspace_ids()
 
 
 @DBOS.step()
@@ -115,7 +124,7 @@ def wake_snoozed() -> list[str]:
 
 @DBOS.step()
 def connection_ids() -> list[str]:
-    """All connections."""
+    """All connections of the workspace."""
     with the_place().store.reading() as tx:
         return [one.id for one in connections.every(tx)]
 
@@ -145,7 +154,8 @@ def deliver_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001
 @DBOS.step()
 def deliver_once() -> int:
     """How many attempts were made."""
-    return asyncio.run(deliver_signals(the_place(), random.SystemRandom())).attempts
+    places = [the_place().of(one) for one in workspace_ids()]
+    return sum(asyncio.run(deliver_signals(place, random.SystemRandom())).attempts for place in places)
 
 
 @DBOS.workflow()
@@ -157,4 +167,7 @@ def tidy_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001
 @DBOS.step()
 def tidy_once() -> dict[str, int]:
     """How much of each class was removed."""
-    return tidy(the_place())
+    found: Counter[str] = Counter()
+    for one in workspace_ids():
+        found.update(tidy(the_place().of(one)))
+    return dict(found)

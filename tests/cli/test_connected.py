@@ -28,15 +28,6 @@ def test_a_server_that_is_away_ends_with_3(beton: Beton, posthog: PostHog) -> No
     assert beton("connect", "shop", "--host", "http://127.0.0.1:9", "--project", 1, "--key-file", posthog.key_file, "--json").code == 3
 
 
-def test_the_first_operator_key_is_shown_once(beton: Beton, posthog: PostHog) -> None:
-    where = ("--host", posthog.url, "--project", 1, "--key-file", posthog.key_file, "--json")
-    first, second = beton("connect", "one", *where), beton("connect", "two", *where)
-
-    assert first.json["operator_key"].startswith("btn_op_")
-    assert second.json["operator_key"] is None
-    assert len(beton("keys", "list", "--json").lines) == 1
-
-
 def test_a_key_is_never_printed(beton: Beton, posthog: PostHog) -> None:
     key = posthog.key_file.read_text().strip()
     for arguments in (("connect", "shop", "--host", posthog.url, "--project", 1, "--key", key), ("doctor",), ("doctor", "--json")):
@@ -142,12 +133,31 @@ def test_routes_are_added_listed_tried_and_switched(connected: Beton, monkeypatc
     assert connected("deliver", "--json").json["attempts"] == 0
 
 
-def test_operator_keys_are_made_and_revoked(connected: Beton) -> None:
-    made = connected("keys", "new", "ann", "--json").json
+def test_keys_are_made_and_revoked(connected: Beton) -> None:
+    made = connected("keys", "new", "ann", "--scope", "sales", "--scope", "decide", "--json").json
     connected("keys", "revoke", made["key_id"])
 
-    assert made["token"].startswith("btn_op_")
-    assert [one["revoked_at"] is None for one in connected("keys", "list", "--json").lines] == [True, False]
+    assert made["key"].startswith("btn_")
+    assert made["scopes"] == ["decide", "read", "read_routes", "read_signals", "work_signals"]
+    assert [one["revoked_at"] is None for one in connected("keys", "list", "--json").lines] == [False]
+    assert connected("keys", "new", "eve", "--scope", "everything", "--json").json["code"] == "input.refused"
+
+
+def test_members_are_invited_by_links_and_the_log_of_it_holds(connected: Beton) -> None:
+    invited = connected("members", "add", "Ada@example.com", "--role", "admin", "--json").json
+
+    assert invited["link"].startswith("http://127.0.0.1:8321/link/")
+    assert (invited["email"], invited["role"]) == ("ada@example.com", "admin")
+    assert connected("members", "list", "--json").json["invited"] == "ada@example.com"
+    assert connected("members", "role", "ada@example.com", "viewer", "--json").json["code"] == "not_found"
+    made = connected("workspaces", "add", "Second", "--json").json
+    assert [one["name"] for one in connected("workspaces", "list", "--json").lines] == ["Default", "Second"]
+    assert connected("members", "list", "--workspace", made["workspace_id"], "--json").lines == []
+    checked = connected("verify-audit", "--json").json
+    assert checked["holds"]
+    assert connected("verify-audit", "--head", checked["head"]).code == 0
+    assert connected("verify-audit", "--head", f"{checked['entries']}:{'0' * 64}").code == 1
+    assert connected("rotate-key", "--json").json["resealed"] == 0
 
 
 # --- doctor ----------------------------------------------------------------------------------------------------------

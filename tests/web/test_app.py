@@ -1,21 +1,25 @@
 """The composition root: where it listens, when it is ready, and how it stops."""
 
+import base64
+import hashlib
 import os
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 from litestar.testing import TestClient
+from pydantic import SecretStr
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
-from beton.app import create_app, listen, serve
+from beton.app import Prefixed, create_app, listen, serve
 from beton.errors import SettingsError
-from beton.settings import Settings
+from beton.settings import Settings, load_or_create_local_key
 from beton.store.engines import open_engine
 from beton.store.migrate import downgrade
 from beton.store.records import Connection
@@ -33,11 +37,54 @@ serve(load_settings(), tell=lambda address: print(address, flush=True))
 """
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.9", "beton.example", "127.0.0.1.example", "[::1]"])  # noqa: S104
-def test_others_cannot_be_served_before_there_are_accounts(tmp_path: Path, host: str):
-    with pytest.raises(SettingsError) as caught:
-        serve(Settings(data_dir=tmp_path, host=host))
-    assert caught.value.code == "settings.host_not_loopback"
+KEY = SecretStr(base64.b64encode(hashlib.sha256(b"a test").digest()).decode())
+
+
+def serve_there(tmp_path: Path, **settings: Any) -> str:
+    """The code with which a server refuses to start; nothing where it does not."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    told: list[str] = []
+
+    def stop(address: str) -> None:
+        told.append(address)
+        raise KeyboardInterrupt
+
+    try:
+        serve(Settings(data_dir=tmp_path, port=port, **settings), tell=stop)
+    except SettingsError as error:
+        return error.code
+    except KeyboardInterrupt:
+        return ""
+    raise AssertionError("it served")
+
+
+def test_others_are_served_only_when_it_is_ready_for_them(tmp_path: Path, clock):
+    host = {"host": "0.0.0.0"}  # noqa: S104
+    named = host | {"public_url": "https://beton.example"}
+    assert serve_there(tmp_path, secret_key=KEY, **host) == "settings.no_host_name"
+    assert serve_there(tmp_path, **named) == "settings.secret_key_missing"
+    assert serve_there(tmp_path, secret_key=KEY, **named) == "settings.no_accounts"
+    load_or_create_local_key(tmp_path)
+    assert serve_there(tmp_path, **named) == "settings.secret_key_missing"  # that one lies beside the database
+
+
+def test_a_server_makes_no_key_and_takes_no_weak_one(tmp_path: Path):
+    assert serve_there(tmp_path) == "settings.secret_key_missing"
+    assert serve_there(tmp_path, secret_key=SecretStr(base64.b64encode(b"a" * 32).decode())) == "settings.secret_key_weak"
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_works_under_the_path_of_a_proxy_that_keeps_it_and_of_one_that_takes_it_away(place: Workplace, jobs: FakeJobs):
+    under = Workplace(Settings(data_dir=place.settings.data_dir, public_url="https://example.test/beton"), place.store, place.clock)
+    with TestClient(Prefixed(create_app(under, jobs=jobs), "/beton"), base_url="http://example.test") as client:
+        client.follow_redirects = False
+        for path in ("/beton/healthz", "/healthz"):
+            assert client.get(path).status_code == 200
+        for path in ("/beton/review?x=1", "/review?x=1", "/beton"):
+            assert client.get(path).headers["location"].startswith("/beton/sign-in?next=%2F"), path
+        assert client.get("/betonic/healthz").status_code == 404
+        assert 'action="/beton/sign-in"' in client.get("/beton/sign-in").text
 
 
 def test_loopback_has_several_names():
@@ -47,7 +94,7 @@ def test_loopback_has_several_names():
 
 def test_a_taken_port_is_told_before_anything_starts(tmp_path: Path):
     with listen("127.0.0.1", 0) as taken, pytest.raises(SettingsError) as caught:
-        serve(Settings(data_dir=tmp_path, port=taken.getsockname()[1]))
+        serve(Settings(data_dir=tmp_path, port=taken.getsockname()[1], secret_key=KEY))
     assert caught.value.code == "settings.port_taken"
     assert not (tmp_path / "beton.sqlite").exists()
 
@@ -80,7 +127,7 @@ def test_what_was_opened_is_closed_when_the_application_stops(place: Workplace, 
 def test_a_real_server_answers_and_stops_when_told(database_dir: Path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    environment = {**os.environ, "BETON_DATA_DIR": str(database_dir / "data"), "BETON_PORT": str(port)}
+    environment = {**os.environ, "BETON_DATA_DIR": str(database_dir / "data"), "BETON_PORT": str(port), "BETON_SECRET_KEY": KEY.get_secret_value()}
     with subprocess.Popen([sys.executable, "-c", SERVE], env=environment, stdout=subprocess.PIPE, text=True) as server:
         try:
             assert server.stdout is not None

@@ -20,7 +20,7 @@ from beton.work.workplace import Workplace
 from tests.conftest import Clock
 from tests.store.steps import approved, decide, finding
 
-NOTHING = {"delivery_attempts": 0, "sampled_values": 0, "requests": 0, "live_state": 0, "resealed": 0}
+NOTHING = {"delivery_attempts": 0, "sampled_values": 0, "requests": 0, "live_state": 0, "sessions": 0, "kept_answers": 0, "resealed": 0}
 
 
 @pytest.fixture
