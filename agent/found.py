@@ -13,7 +13,7 @@ import numpy as np
 from agent.choosing import Chosen
 from agent.parts import Candidate, Parts
 from backtest import Hypothesis, published
-from backtest.confidence import Prior, fitted_prior
+from backtest.confidence import Prior, asked, fitted_prior
 from backtest.durations import DAY
 from backtest.intervals import Ints
 from backtest.multiplicity import BestLift, best_null_lift
@@ -146,7 +146,7 @@ class Telling:
             "tested": tested,
             "shrunken_lift": candidate.shrunken_lift,
             "best_null_lift": self._null(),
-            **self._confidence(candidate),
+            **self._confidence(candidate, confirmed["baseline"]),
             "new_recall": line.new_recall,
             **_conditional(line),
         }
@@ -158,16 +158,11 @@ class Telling:
             return None
         return {"m": one.m, "expected": one.expected, "exceeded_by_5_percent": one.exceeded_by_5_percent, "sentence": one.sentence}
 
-    def _confidence(self, one: Candidate) -> dict[str, float | None]:
-        """P(precision >= asked), on the discovering part. Asked is the bar's precision, or the base rate times the bar's lift where it has none."""
-        base = one.score.expected.baseline
-        asked = self.bar.min_precision if self.bar.min_precision is not None else None if base is None else base * self.bar.min_lift_low
-        if self.prior is None or asked is None or not 0 < asked < 1:
-            return {"confidence": None, "confidence_asks_precision": asked}
-        return {
-            "confidence": self.prior.confidence(one.true_positives, one.sample_size, asked),
-            "confidence_asks_precision": asked,
-        }
+    def _confidence(self, one: Candidate, later_base: float | None) -> dict[str, float | None]:
+        """How likely it clears the bar on later data: from the discovering part, and from how often units convert on the confirming one."""
+        bar = asked(self.bar.min_precision, self.bar.min_lift_low, one.score.expected.baseline, later_base)
+        sure = None if self.prior is None or bar is None else self.prior.later_confidence(one.true_positives, one.sample_size, bar)
+        return {"confidence": sure, "confidence_asks_precision": None if bar is None else bar.later}
 
 
 def _conditional(line: Chosen) -> dict[str, float | None]:

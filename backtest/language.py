@@ -14,8 +14,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_serializer, model_validator
@@ -312,13 +314,19 @@ class Hypothesis(Part):
             entry = None  # the first of any event is the unit's first event
         return self.model_copy(update={"clauses": tuple(clauses[key] for key in sorted(clauses)), "outcome": outcome, "entry": entry})
 
-    @property
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (first 32 hex digits) of the canonical form without name and goal: equal exactly where two hypotheses are the same."""
         identity = _dump(self.canonical())
         identity.pop("name", None)
         identity["outcome"].pop("goal", None)
         return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Hypothesis:
+        """As of any model; a copy that was changed is another hypothesis, so it does not inherit the fingerprint."""
+        copied = super().model_copy(update=update, deep=deep)
+        copied.__dict__.pop("fingerprint", None)
+        return copied
 
     def to_json(self) -> dict[str, Any]:
         """The file form: fields at their defaults are left out; `Hypothesis.model_validate` reads it back to an equal value."""

@@ -66,7 +66,7 @@ def test_a_find_says_how_much_was_tried_and_what_chance_would_reach(found: Found
 def test_confidence_grows_with_the_evidence(found: Found) -> None:
     strong = max(found.proposals, key=lambda one: one.backtest["discovery"]["counts"]["true_positives"])
 
-    assert strong.backtest["confidence"] > 0.9
+    assert strong.backtest["confidence"] > 0.8  # no more than 0.88: an eighth of effects end
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

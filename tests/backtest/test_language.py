@@ -212,3 +212,15 @@ def test_names_that_the_project_does_not_know_are_refused_with_the_nearest():
         ("unit.group", "company"),
     ]
     assert "as it is today" in faults[4].message
+
+
+def test_a_changed_copy_has_a_fingerprint_of_its_own() -> None:
+    first = Hypothesis.model_validate(
+        {"clauses": [{"kind": "did", "match": "invited", "span": {"first": "7d"}}], "outcome": {"kind": "event", "match": "paid", "horizon": "14d"}}
+    )
+    known = first.fingerprint
+    other = first.model_copy(update={"clauses": (first.clauses[0].model_copy(update={"at_least": 2}),)})
+
+    assert other.fingerprint != known
+    assert first.model_copy().fingerprint == known
+    assert first == Hypothesis.model_validate(first.to_json())
