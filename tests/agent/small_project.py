@@ -33,7 +33,7 @@ class Small:
 
 @cache
 def _read() -> tuple[Question, list[Hypothesis], EventLog, Taxonomy]:
-    with opened_world("freemium", 1, 0.3) as project:
+    with opened_world("freemium", 1, 0.5) as project:
         role = {"property": "role", "op": "equals", "value": "admin"}
         clause = {"kind": "did", "match": {"events": ["invited_teammate"], "where": [role]}, "span": {"first": "7d"}}
         singles = [*project.singles()[::4], project.question.ask(clause)]

@@ -65,6 +65,7 @@ def test_behind_ids_no_word_of_a_stranger_is_sent_and_nothing_differs_from_harml
     mined = run(planted(), model, Sharing("opaque", values=True))
     benign = run(small(), harmless, Sharing("opaque", values=True))
 
+    assert len(told(mined)) >= 3
     assert not [*leaked(model.sent)]
     assert not model.obeyed
     assert told(mined) == told(benign)
