@@ -6,16 +6,18 @@ the budget allows and changes nothing else: its ideas that were counted stay cou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 
 from agent.aliases import LONGEST_WORDS, Aliases, Sharing, plain, short
 from agent.budget import Budget, Purse, Spent
+from agent.choosing import chosen
 from agent.discovery import Discovery
 from agent.forms import tools
 from agent.found import Considered, Found
 from agent.memory import LeftOut, Memory, leave_out
 from agent.messages import CHARACTERS_PER_TOKEN, Message, Model, ModelFailure, Reply, Tool, Used, trimmed
+from agent.parts import Candidate
 from agent.prompting import Prompts, load_prompts
 from agent.record import Cost, ModelNamed, Record, RuledOut, Stopped, Turn, Words
 from agent.tools import ARGUMENTS, LONGEST_RESULT, Desk, as_data, written_as_data
@@ -73,14 +75,20 @@ def mine(
 
     The discovery must not have been concluded; afterwards it has. Raises PromptRefused for prompts that do not fit; a model never makes it raise.
     """
+    every = max(discovery.tried, 1)
+    candidates = discovery.finds(every)
+    left = leave_out(memory, candidates, discovery.log, discovery.bar)
     if model is None:
         talk, stopped, sentence, used = None, "no_model", STOPPED["no_model"], prompts
     else:
         used = prompts or load_prompts()
         talk = _Talk(discovery, taxonomy, model, memory, sharing, budget, most, used, progress)
+        talk.desk.shortlist = _shortlist(discovery, [one for one in candidates if one.hypothesis.fingerprint not in left], most)
         stopped, sentence = talk.held()
-    candidates = discovery.finds(max(discovery.tried, 1))
-    left = leave_out(memory, candidates, discovery.log, discovery.bar)
+        known = {one.hypothesis.fingerprint for one in candidates}
+        more = [one for one in discovery.finds(every + discovery.tried) if one.hypothesis.fingerprint not in known]
+        left |= leave_out(memory, more, discovery.log, discovery.bar)
+        candidates += more
     found = discovery.conclude(most, leave_out=left)
     record = Record(
         taxonomy_digest=taxonomy.digest(),
@@ -96,6 +104,11 @@ def mine(
         cost=talk.cost if talk is not None else Cost(),
     )
     return Mined(found, record, dict(talk.desk.words) if talk is not None else {})
+
+
+def _shortlist(discovery: Discovery, candidates: Sequence[Candidate], most: int) -> list[Candidate]:
+    """What the search would propose if it concluded now; the confirming part is not looked at."""
+    return [] if discovery.parts is None else [one.candidate for one in chosen(candidates, discovery.parts, discovery.bar, most)]
 
 
 def _considered(ruled_out: tuple[Considered, ...], left: Mapping[str, LeftOut], written: Mapping[str, dict]) -> tuple[RuledOut, ...]:

@@ -7,7 +7,7 @@ those of a file are, and what is wrong goes back as data. Numbers are those of t
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Annotated, Any
@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from agent.aliases import Aliases, plain, short
-from agent.discovery import Discovery, Unfit
+from agent.discovery import Discovery, Unfit, mentioned
 from agent.messages import Call
 from agent.parts import Candidate
 from agent.record import Flag, Words
@@ -91,6 +91,8 @@ class Desk:
     taxonomy: Taxonomy
     aliases: Aliases
     model_name: str = ""
+    shortlist: Sequence[Candidate] = ()
+    """What the search would propose by itself; told first, so that there are words for it."""
     longest: int = LONGEST_RESULT
     shown: dict[str, Candidate] = field(default_factory=dict)
     ids: dict[str, str] = field(default_factory=dict)
@@ -172,8 +174,11 @@ class Desk:
             about = self.aliases.known("e", asked.about) or self.aliases.known("p", asked.about)
             if about is None:
                 return self._unknown("event or property", "e", asked.about)
-        finds = self.discovery.finds(asked.most, about)
-        told = {"candidates": [self._told(one) for one in finds], "tried": self.discovery.tried}
+        listed = {one.hypothesis.fingerprint: one for one in self.shortlist if about is None or about in mentioned(one.hypothesis)}
+        others = self.discovery.finds(asked.most + len(listed), about)
+        finds = [*listed.values(), *(one for one in others if one.hypothesis.fingerprint not in listed)][: asked.most]
+        rows = [self._told(one) | {"listed": one.hypothesis.fingerprint in listed} for one in finds]
+        told = {"candidates": rows, "tried": self.discovery.tried}
         return Done(_fitting(told, "candidates", self.longest), {"about": about, "most": asked.most}, f"{len(finds)} candidates")
 
     def _told(self, one: Candidate) -> dict[str, Any]:

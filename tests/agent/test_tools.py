@@ -66,6 +66,18 @@ def test_candidates_carry_the_engine_s_numbers_of_the_discovering_part() -> None
     assert all(name in json.dumps(one["clauses"]) for one in about)
 
 
+def test_what_would_be_proposed_is_told_first() -> None:
+    at = desk()
+    last = at.discovery.finds(1000)[-1]
+    at.shortlist = [last]
+
+    rows = at.run(Call("candidates", {"most": 2}), ALL).result["candidates"]
+
+    assert [one["listed"] for one in rows] == [True, False]
+    assert rows[0]["judged"] == last.sample_size
+    assert last.hypothesis.fingerprint in at.ids
+
+
 def test_an_attempt_is_counted_once() -> None:
     at = desk()
     before = at.discovery.tried
