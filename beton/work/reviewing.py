@@ -164,6 +164,12 @@ def open_routes(place: Workplace) -> tuple[Route, ...]:
         return _open(tx)
 
 
+def waiting(place: Workplace) -> Mapping[str, int]:
+    """How many proposals wait, by verdict."""
+    with place.store.reading() as tx:
+        return hypotheses.count_by_verdict(tx, Wanted(statuses=(Status.PROPOSED,)))
+
+
 def explained(place: Workplace) -> Explained:
     """Told by the record of the last search that ended."""
     with place.store.reading() as tx:

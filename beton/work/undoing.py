@@ -21,9 +21,6 @@ UNDO: dict[Status, tuple[Action, ...]] = {
 }
 """From where a decision has led, back to review."""
 
-OFFERED_SECONDS = 10
-"""How long a page offers it by itself."""
-
 WITHIN = timedelta(minutes=10)
 """How long it is done when asked for; later a reopening says better what it is."""
 

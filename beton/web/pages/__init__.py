@@ -29,10 +29,11 @@ failing     refusals and failures as pages
 from litestar import Router
 from litestar.di import Provide
 
-from beton.web.pages import assets, decisions, home, hypotheses, page, progress, review, writing
+from beton.web.pages import assets, decisions, home, hypotheses, page, progress, review, signals, writing
 
 
 def pages_router() -> Router:
     """All screens."""
-    handlers = [*assets.HANDLERS, *home.HANDLERS, *review.HANDLERS, *hypotheses.HANDLERS, *writing.HANDLERS, *decisions.HANDLERS, *progress.HANDLERS]
+    screens = (assets, home, review, hypotheses, writing, decisions, progress, signals)
+    handlers = [handler for screen in screens for handler in screen.HANDLERS]
     return Router(path="/", route_handlers=handlers, dependencies={"page": Provide(page.page_of, sync_to_thread=False)})

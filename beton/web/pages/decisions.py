@@ -21,7 +21,7 @@ from beton.web.pages.page import FormFields, Page, ThePage, many, text, whole
 from beton.work import reviewing
 from beton.work.deciding import decide
 from beton.work.reviewing import Proposal
-from beton.work.undoing import OFFERED_SECONDS, undo
+from beton.work.undoing import undo
 
 REASONS = {
     "known": "Already known",
@@ -64,7 +64,7 @@ def act(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], action: Fr
     decide(place, hypothesis_id, asked, actor=page.actor, expected_row_version=whole(data, "row_version"), **_more(page, asked, data))
     if not page.fragment:
         return page.go("/review", done=hypothesis_id, how=action) if asked in SHEETS else page.go(f"/hypotheses/{hypothesis_id}")
-    return page.render("review/done.html", one=reviewing.proposal(place, hypothesis_id), how=action, seconds=OFFERED_SECONDS)
+    return page.render("review/done.html", one=reviewing.proposal(place, hypothesis_id), how=action, by_verdict=reviewing.waiting(place))
 
 
 @post("/hypotheses/{hypothesis_id:str}/undo", status_code=200, sync_to_thread=True, opt=needs(Permission.DECIDE), include_in_schema=False)
@@ -73,7 +73,8 @@ def take_back(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], data
     undone = undo(place, hypothesis_id, actor=page.actor, expected_row_version=whole(data, "row_version"))
     if not page.fragment:
         return page.go("/review", done=hypothesis_id, how="undone")
-    return page.render("review/item.html", one=reviewing.proposal(place, hypothesis_id), sent_meanwhile=undone.signals)
+    again = reviewing.proposal(place, hypothesis_id)
+    return page.render("review/item.html", one=again, sent_meanwhile=undone.signals, by_verdict=reviewing.waiting(place))
 
 
 @get("/review/several", sync_to_thread=True, opt=needs(Permission.DECIDE), include_in_schema=False)

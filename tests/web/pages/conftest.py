@@ -21,6 +21,7 @@ from beton.store.records import BacktestFire, Connection, Hypothesis, NewBacktes
 from beton.store.store import Store
 from beton.work.workplace import Workplace
 from tests.web.conftest import URL
+from tests.web.pages.live import Desk, fire
 from tests.web.steps import result
 
 EVIL = "<script>alert('x')</script>&\"'"
@@ -196,3 +197,9 @@ def _fire(now: Any, number: int) -> BacktestFire:
         fired_at=at,
         outcome_at=at + timedelta(days=1 + number) if number % 3 == 1 else None,
     )
+
+
+@pytest.fixture
+def desk(store: Store, place: Workplace, connection: Connection, proposed: list[Hypothesis]) -> Desk:
+    """The best of the proposals is approved, and units have fired."""
+    return fire(store, place, connection, proposed)

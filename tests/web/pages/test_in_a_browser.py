@@ -99,6 +99,8 @@ def test_a_decision_takes_at_most_three_keys_on_one_page(eyes: Eyes, store: Stor
         assert press(window, "h", "2") <= 3
         window.get_by_text("Snoozed", exact=True).wait_for()
         assert status_of(store, third) is Status.SNOOZED
+        assert window.locator("#review-line").inner_text() == "4 proposals wait, 1 clears the bar."
+        assert window.locator(".wide [data-tally=review]").inner_text().startswith("4")
         keep_screenshot(window, "review-decided-light-1440")
         assert violations(window) == []
         assert window.url.endswith("/review")
