@@ -31,6 +31,14 @@ class DeliveryStatus(StrEnum):
     IN_DOUBT = "in_doubt"  # sent perhaps: the worker died before it could write down the answer
 
 
+class Feedback(StrEnum):
+    """What became of a signal, as the one who followed it up says."""
+
+    WORKED = "worked"
+    NOT_A_FIT = "not_a_fit"
+    CUSTOMER = "customer"  # had bought before anybody called
+
+
 class Receipt(Value):
     """One event that made the hypothesis fire: enough to find it in PostHog, nothing of what it carried."""
 
@@ -69,6 +77,10 @@ class Signal(Value):
     detected_at: datetime
     confidence: float | None
     receipts: tuple[Receipt, ...]
+    owner_id: str | None = None
+    """The member or key that has claimed it."""
+    taken_back_at: datetime | None = None
+    """Since when it counts as a mistake: what had not left by then does not leave."""
 
 
 class Delivery(Value):

@@ -29,6 +29,7 @@ from beton.store.tables import (
     RequestLedgerRow,
     RequestPlaceRow,
     RunRow,
+    SignalFeedbackRow,
     SignalRow,
     TaxonomySnapshotRow,
 )
@@ -147,6 +148,7 @@ def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
     owned: tuple[tuple[Any, sa.ColumnElement[bool]], ...] = (
         (DeliveryAttemptRow, col(DeliveryAttemptRow.delivery_id).in_(deliveries)),
         (DeliveryRow, col(DeliveryRow.signal_id).in_(signals)),
+        (SignalFeedbackRow, col(SignalFeedbackRow.signal_id).in_(signals)),
         (SignalRow, col(SignalRow.connection_id) == connection_id),
         (LiveFiredRow, col(LiveFiredRow.hypothesis_id).in_(hypotheses)),
         (HypothesisVersionRow, col(HypothesisVersionRow.hypothesis_id).in_(hypotheses)),

@@ -6,6 +6,7 @@ is the same in every attempt, so that a receiver that keeps it acts once. Betwee
 that cannot be closed; a destination that may not be called twice has its overdue leases put `in_doubt` instead (`doubt_overdue`).
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,13 +14,14 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from beton.errors import Conflict, NotFound, excerpt
+from beton.lifecycle import SENDING
 from beton.signals import AttemptOutcome, Claim, Delivery, DeliveryStatus, Signal
 from beton.store import audit
 from beton.store.columns import new_id
 from beton.store.paging import page
 from beton.store.records import DeliveryAttempt, Page
 from beton.store.store import Transaction
-from beton.store.tables import DeliveryAttemptRow, DeliveryRow, RouteRow, SignalRow
+from beton.store.tables import DeliveryAttemptRow, DeliveryRow, HypothesisRow, RouteRow, SignalRow
 
 SEALED_UNIT = "unit_sealed"
 """The column of a signal that says whom it is about."""
@@ -111,10 +113,59 @@ def retry(tx: Transaction, delivery_id: str, *, actor: str) -> Delivery:
     row = _locked(tx, delivery_id)
     if row.status not in {str(DeliveryStatus.DEAD), str(DeliveryStatus.IN_DOUBT), str(DeliveryStatus.FAILED)}:
         raise Conflict(f"The delivery {delivery_id} is {row.status}.", fix="Only failed, dead and doubtful deliveries can be sent again.")
+    if tx.session.get_one(SignalRow, row.signal_id).taken_back_at is not None:
+        raise Conflict("The signal of this delivery was taken back.", fix="Put the signal back first, if it was right after all.")
     audit.write(tx, actor, "delivery.retry", "delivery", row.id, before={"status": row.status})
     row.status, row.next_attempt_at = str(DeliveryStatus.PENDING), tx.now
     tx.session.flush()
     return to_value(row)
+
+
+GIVEN_UP = (str(DeliveryStatus.DEAD), str(DeliveryStatus.IN_DOUBT))
+
+
+def retry_all(tx: Transaction, *, since: datetime, route_id: str | None, actor: str) -> int:
+    """Send again everything that was made since an instant and then given up or put in doubt, except what has been taken back, erased, or belongs
+    to a hypothesis that sends no more. How many there were."""
+    query = sa.select(col(DeliveryRow.id)).where(*_given_up(since, route_id))
+    found = list(tx.session.execute(query.with_for_update()).scalars())
+    if found:
+        told = {"since": since.isoformat(), "route_id": route_id, "deliveries": len(found)}
+        audit.write(tx, actor, "delivery.retry_all", "route", route_id or "", after=told)
+    for begin in range(0, len(found), 500):
+        some = sa.update(DeliveryRow).where(col(DeliveryRow.id).in_(found[begin : begin + 500]))
+        tx.count(some.values(status=str(DeliveryStatus.PENDING), next_attempt_at=tx.now))
+    return len(found)
+
+
+def given_up(tx: Transaction, *, since: datetime, route_id: str | None = None) -> int:
+    """How many `retry_all` would send again."""
+    query = sa.select(sa.func.count()).select_from(DeliveryRow).where(*_given_up(since, route_id))
+    return tx.session.execute(query).scalar_one()
+
+
+def _given_up(since: datetime, route_id: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+    sends = sa.select(col(HypothesisRow.id)).where(col(HypothesisRow.status).in_([str(one) for one in SENDING]))
+    right = (col(SignalRow.taken_back_at).is_(None), col(SignalRow.unit_sealed).is_not(None), col(SignalRow.hypothesis_id).in_(sends))
+    belongs = sa.select(col(SignalRow.id)).where(col(SignalRow.id) == col(DeliveryRow.signal_id), *right).exists()
+    mine = () if route_id is None else (col(DeliveryRow.route_id) == route_id,)
+    return (col(DeliveryRow.status).in_(GIVEN_UP), col(DeliveryRow.created_at) >= since, belongs, *mine)
+
+
+def of_signals(tx: Transaction, signal_ids: Collection[str]) -> dict[str, list[Delivery]]:
+    """Deliveries by signal, in the order of their routes."""
+    query = sa.select(DeliveryRow).where(col(DeliveryRow.signal_id).in_(list(signal_ids))).order_by(col(DeliveryRow.route_id))
+    found: dict[str, list[Delivery]] = {one: [] for one in signal_ids}
+    for row in tx.session.execute(query).scalars():
+        found[row.signal_id].append(to_value(row))
+    return found
+
+
+def count(tx: Transaction, status: DeliveryStatus, *, route_id: str | None = None, most: int = 1000) -> int:
+    """How many deliveries are in a status, counted up to `most`: the outbox may hold millions."""
+    query = sa.select(col(DeliveryRow.id)).where(col(DeliveryRow.status) == str(status))
+    query = query if route_id is None else query.where(col(DeliveryRow.route_id) == route_id)
+    return tx.session.execute(sa.select(sa.func.count()).select_from(query.limit(most).subquery())).scalar_one()
 
 
 def hold(tx: Transaction, hypothesis_id: str) -> int:
@@ -160,7 +211,13 @@ def attempts(tx: Transaction, delivery_id: str) -> list[DeliveryAttempt]:
     """The attempts of a delivery, first to last."""
     query = sa.select(DeliveryAttemptRow).where(col(DeliveryAttemptRow.delivery_id) == delivery_id)
     rows = tx.session.execute(query.order_by(col(DeliveryAttemptRow.id))).scalars()
-    return [DeliveryAttempt(**row.model_dump(exclude={"id", "workspace_id", "delivery_id"})) for row in rows]
+    return [_attempt(row) for row in rows]
+
+
+def last_attempts(tx: Transaction, delivery_ids: Collection[str]) -> dict[str, DeliveryAttempt]:
+    """The last attempt of each of these deliveries that has one."""
+    query = sa.select(DeliveryAttemptRow).where(col(DeliveryAttemptRow.delivery_id).in_(list(delivery_ids))).order_by(col(DeliveryAttemptRow.id))
+    return {row.delivery_id: _attempt(row) for row in tx.session.execute(query).scalars()}
 
 
 def to_value(row: DeliveryRow) -> Delivery:
@@ -172,6 +229,10 @@ def signal_value(tx: Transaction, row: SignalRow) -> Signal:
     """The frozen value of a row, with its unit opened."""
     unit = None if row.unit_sealed is None else tx.sealer.open(row.unit_sealed, tx.place("signal", row.id, SEALED_UNIT))
     return Signal.model_validate(row.model_dump(exclude={"unit_key", SEALED_UNIT}) | {"unit_id": unit})
+
+
+def _attempt(row: DeliveryAttemptRow) -> DeliveryAttempt:
+    return DeliveryAttempt(**row.model_dump(exclude={"id", "workspace_id", "delivery_id"}))
 
 
 def drop_old_attempts(tx: Transaction) -> int:

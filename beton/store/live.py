@@ -94,6 +94,11 @@ def read_until(tx: Transaction, connection_id: str, scope: str) -> datetime | No
     return None if row is None else row.read_until
 
 
+def swept_until(tx: Transaction) -> datetime | None:
+    """Up to where all scopes have been read; `None` before the first sweep."""
+    return tx.session.execute(sa.select(sa.func.min(col(LiveCursorRow.read_until)))).scalar()
+
+
 def advance(tx: Transaction, connection_id: str, scope: str, until: datetime) -> None:
     """Move the cursor, in the transaction that wrote what was found. It never moves back: a late worker changes nothing."""
     values = {"connection_id": connection_id, "scope": scope, "workspace_id": tx.workspace_id, "read_until": until, "updated_at": tx.now}

@@ -18,7 +18,7 @@ from beton.store.erasure import erased_keys
 from beton.store.paging import LARGEST_PAGE, page
 from beton.store.records import Page
 from beton.store.store import Transaction
-from beton.store.tables import DeliveryRow, HypothesisRow, LiveFiredRow, RouteRow, SignalRow
+from beton.store.tables import ConnectionRow, DeliveryRow, HypothesisRow, LiveFiredRow, RouteRow, SignalRow
 
 
 def record(
@@ -54,21 +54,33 @@ def get(tx: Transaction, signal_id: str) -> Signal:
     return signal_value(tx, row)
 
 
+def some(tx: Transaction, signal_ids: Collection[str]) -> list[Signal]:
+    """Those with these ids; unknown ones are missing."""
+    query = sa.select(SignalRow).where(col(SignalRow.id).in_(list(signal_ids)))
+    return [signal_value(tx, row) for row in tx.session.execute(query).scalars()]
+
+
 def listing(
     tx: Transaction,
     *,
     hypothesis_id: str | None = None,
     connection_id: str | None = None,
+    type: str | None = None,
+    owner_id: str | None = None,
     since: datetime | None = None,
     limit: int = 50,
     after: str | None = None,
 ) -> Page[Signal]:
     """Signals, the last detected first."""
     query = sa.select(SignalRow)
-    if hypothesis_id is not None:
-        query = query.where(col(SignalRow.hypothesis_id) == hypothesis_id)
-    if connection_id is not None:
-        query = query.where(col(SignalRow.connection_id) == connection_id)
+    named = (
+        (SignalRow.hypothesis_id, hypothesis_id),
+        (SignalRow.connection_id, connection_id),
+        (SignalRow.type, type),
+        (SignalRow.owner_id, owner_id),
+    )
+    for column, wanted in named:
+        query = query if wanted is None else query.where(col(column) == wanted)
     if since is not None:
         query = query.where(col(SignalRow.detected_at) >= since)
     return page(tx, query, SignalRow, SignalRow.detected_at, lambda row: signal_value(tx, row), limit=limit, after=after)
@@ -98,6 +110,20 @@ def of_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str) -
     key = tx.unit_key(connection_id, unit_kind, unit_id)
     query = sa.select(SignalRow).where(col(SignalRow.connection_id) == connection_id, col(SignalRow.unit_key) == key)
     return [signal_value(tx, row) for row in tx.session.execute(query.order_by(col(SignalRow.fired_at), col(SignalRow.id))).scalars()]
+
+
+def of_key(tx: Transaction, unit_key: str, *, limit: int = LARGEST_PAGE) -> list[Signal]:
+    """Signals about the unit with this keyed hash, newest first; `NotFound` where there is none."""
+    query = sa.select(SignalRow).where(col(SignalRow.unit_key) == unit_key, col(SignalRow.connection_id).in_(sa.select(col(ConnectionRow.id))))
+    rows = tx.session.execute(query.order_by(col(SignalRow.fired_at).desc(), col(SignalRow.id).desc()).limit(limit)).scalars().all()
+    if not rows:
+        raise NotFound(f"There are no signals of a unit {unit_key}.")
+    return [signal_value(tx, row) for row in rows]
+
+
+def key_of(tx: Transaction, signal: Signal) -> str | None:
+    """The keyed hash by which the unit of a signal is found again without naming it; `None` once it has been erased."""
+    return None if signal.unit_id is None else tx.unit_key(signal.connection_id, signal.unit_kind, signal.unit_id)
 
 
 def _approved(tx: Transaction, hypothesis_id: str, version: int) -> HypothesisRow:

@@ -12,7 +12,7 @@ from sqlmodel import Field
 
 from beton.lifecycle import Status
 from beton.roles import Role
-from beton.signals import DeliveryStatus
+from beton.signals import DeliveryStatus, Feedback
 from beton.store.columns import Instant, Owned, Row, belongs_to, document, maybe_document, maybe_moment, microsecond_moment, moment, one_of
 
 UNIT_KINDS = ("person", "account")
@@ -153,6 +153,7 @@ class HypothesisRow(Owned, Row, table=True):
     __table_args__ = (
         sa.UniqueConstraint("workspace_id", "connection_id", "fingerprint"),
         sa.Index(None, "workspace_id", "status", "rank", "id"),
+        sa.Index(None, "workspace_id", "status", "verdict"),
         sa.Index(None, "workspace_id", "created_at", "id"),
         sa.Index(None, "workspace_id", "connection_id", "created_at", "id"),
         one_of("status", *Status),
@@ -276,6 +277,8 @@ class SignalRow(Owned, Row, table=True):
         sa.Index(None, "workspace_id", "detected_at", "id"),
         sa.Index(None, "workspace_id", "connection_id", "detected_at", "id"),
         sa.Index(None, "workspace_id", "hypothesis_id", "detected_at", "id"),
+        sa.Index(None, "workspace_id", "owner_id", "detected_at", "id"),
+        sa.Index(None, "workspace_id", "type", "detected_at", "id"),
         sa.Index(None, "connection_id", "unit_key"),
         one_of("unit_kind", *UNIT_KINDS),
     )
@@ -293,6 +296,20 @@ class SignalRow(Owned, Row, table=True):
     detected_at: datetime = moment()
     confidence: float | None
     receipts: list[dict[str, Any]] = document()
+    owner_id: str | None = None
+    taken_back_at: datetime | None = maybe_moment()
+
+
+class SignalFeedbackRow(Owned, Row, table=True):
+    """What became of a signal, as the one who followed it up says; the last word counts, and the audit log has those before."""
+
+    __tablename__ = "signal_feedback"
+    __table_args__ = (one_of("verdict", *Feedback),)
+    signal_id: str = belongs_to("signal", key=True)
+    workspace_id: str = belongs_to("workspace", index=False)
+    verdict: str
+    actor: str
+    at: datetime = moment()
 
 
 class ErasedUnitRow(Owned, Row, table=True):
@@ -362,6 +379,7 @@ class DeliveryRow(Owned, Row, table=True):
         sa.Index(None, "status", "next_attempt_at"),
         sa.Index(None, "workspace_id", "created_at", "id"),
         sa.Index(None, "workspace_id", "route_id", "created_at", "id"),
+        sa.Index(None, "workspace_id", "status", "created_at", "id"),
         one_of("status", *DeliveryStatus),
     )
     id: str = Field(primary_key=True)

@@ -29,11 +29,11 @@ failing     refusals and failures as pages
 from litestar import Router
 from litestar.di import Provide
 
-from beton.web.pages import assets, decisions, home, hypotheses, page, progress, review, signals, writing
+from beton.web.pages import assets, decisions, home, hypotheses, page, progress, review, routing, signals, writing
 
 
 def pages_router() -> Router:
     """All screens."""
-    screens = (assets, home, review, hypotheses, writing, decisions, progress, signals)
+    screens = (assets, home, review, hypotheses, writing, decisions, progress, signals, routing)
     handlers = [handler for screen in screens for handler in screen.HANDLERS]
     return Router(path="/", route_handlers=handlers, dependencies={"page": Provide(page.page_of, sync_to_thread=False)})

@@ -14,6 +14,7 @@ depends_on = None
 TABLES = (
     "backtest_fire",
     "signal",
+    "signal_feedback",
     "erased_unit",
     "live_match",
     "live_fired",
@@ -32,6 +33,7 @@ TABLES = (
 def upgrade() -> None:
     _backtest_fire()
     _signal()
+    _signal_feedback()
     _erased_unit()
     _live_match()
     _live_fired()
@@ -91,6 +93,8 @@ def _signal() -> None:
         sa.Column("detected_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("confidence", sa.Float()),
         sa.Column("receipts", sa.JSON(), nullable=False),
+        sa.Column("owner_id", sa.String()),
+        sa.Column("taken_back_at", sa.DateTime(timezone=True)),
         sa.CheckConstraint("unit_kind IN ('person', 'account')", name=op.f("ck_signal_unit_kind_known")),
         sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_signal_connection_id_connection")),
         sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_signal_hypothesis_id_hypothesis")),
@@ -107,7 +111,24 @@ def _signal() -> None:
     op.create_index(op.f("ix_signal_workspace_id_connection_id_detected_at_id"), "signal", ["workspace_id", "connection_id", "detected_at", "id"])
     op.create_index(op.f("ix_signal_connection_id_unit_key"), "signal", ["connection_id", "unit_key"])
     op.create_index(op.f("ix_signal_workspace_id_hypothesis_id_detected_at_id"), "signal", ["workspace_id", "hypothesis_id", "detected_at", "id"])
+    op.create_index(op.f("ix_signal_workspace_id_type_detected_at_id"), "signal", ["workspace_id", "type", "detected_at", "id"])
+    op.create_index(op.f("ix_signal_workspace_id_owner_id_detected_at_id"), "signal", ["workspace_id", "owner_id", "detected_at", "id"])
     op.create_index(op.f("ix_signal_workspace_id_detected_at_id"), "signal", ["workspace_id", "detected_at", "id"])
+
+
+def _signal_feedback() -> None:
+    op.create_table(
+        "signal_feedback",
+        sa.Column("signal_id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("verdict", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.CheckConstraint("verdict IN ('worked', 'not_a_fit', 'customer')", name=op.f("ck_signal_feedback_verdict_known")),
+        sa.ForeignKeyConstraint(["signal_id"], ["signal.id"], name=op.f("fk_signal_feedback_signal_id_signal")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_signal_feedback_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("signal_id", name=op.f("pk_signal_feedback")),
+    )
 
 
 def _erased_unit() -> None:
@@ -216,6 +237,7 @@ def _delivery() -> None:
         sa.UniqueConstraint("signal_id", "route_id", name=op.f("uq_delivery_signal_id_route_id")),
     )
     op.create_index(op.f("ix_delivery_workspace_id_route_id_created_at_id"), "delivery", ["workspace_id", "route_id", "created_at", "id"])
+    op.create_index(op.f("ix_delivery_workspace_id_status_created_at_id"), "delivery", ["workspace_id", "status", "created_at", "id"])
     op.create_index(op.f("ix_delivery_status_next_attempt_at"), "delivery", ["status", "next_attempt_at"])
     op.create_index(op.f("ix_delivery_workspace_id_created_at_id"), "delivery", ["workspace_id", "created_at", "id"])
 

@@ -1,0 +1,119 @@
+"""Routes and what became of the signals that went along them, as pages show it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from beton.signals import Delivery, DeliveryStatus, Signal
+from beton.store import deliveries, hypotheses, routes, signals
+from beton.store.records import DeliveryAttempt, Route
+from beton.work.workplace import Workplace
+
+COUNTED = 1000
+"""Deliveries in one state are counted up to here."""
+
+AGAIN_WITHIN = timedelta(days=30)
+OPEN = (DeliveryStatus.PENDING, DeliveryStatus.FAILED)
+TROUBLED = (DeliveryStatus.DEAD, DeliveryStatus.IN_DOUBT)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A route and how it does."""
+
+    route: Route
+    waiting: int
+    troubled: int
+
+
+@dataclass(frozen=True)
+class Logged:
+    """A delivery as it stands in the log."""
+
+    delivery: Delivery
+    route: Route | None
+    signal: Signal | None
+    """Whom it is about, where that may be seen."""
+    last: DeliveryAttempt | None
+
+
+@dataclass(frozen=True)
+class Dispatch:
+    """All routes, and some of the deliveries, newest first."""
+
+    routes: tuple[Line, ...]
+    log: tuple[Logged, ...]
+    next_after: str | None
+    counts: Mapping[DeliveryStatus, int]
+    """How many deliveries are in each state that asks for attention or waits, up to `COUNTED`."""
+    given_up: int
+    """How many would be sent again by `retry_all` of the last thirty days."""
+    any: bool
+
+
+@dataclass(frozen=True)
+class Parcel:
+    """One delivery with every attempt, what it is about, and the sentence that it carries."""
+
+    logged: Logged
+    attempts: Sequence[DeliveryAttempt]
+    sentence: str
+
+
+def dispatch(
+    place: Workplace, *, route: str | None = None, status: DeliveryStatus | None = None, units: bool, limit: int = 50, after: str | None = None
+) -> Dispatch:
+    """Routes and the log, narrowed by a route (name or id) and a state."""
+    with place.store.reading() as tx:
+        every = routes.every(tx)
+        route_id = None if route is None else routes.get(tx, route).id
+        found = deliveries.listing(tx, route_id=route_id, status=status, limit=limit, after=after)
+        ids = [one.id for one in found.data]
+        last, known = deliveries.last_attempts(tx, ids), {one.id: one for one in every}
+        about = {one.id: one for one in signals.some(tx, [each.signal_id for each in found.data])} if units else {}
+        count = {one: deliveries.count(tx, one, route_id=route_id, most=COUNTED) for one in DeliveryStatus if one is not DeliveryStatus.DELIVERED}
+        return Dispatch(
+            routes=tuple(
+                Line(
+                    one,
+                    sum(deliveries.count(tx, each, route_id=one.id, most=COUNTED) for each in OPEN),
+                    sum(deliveries.count(tx, each, route_id=one.id, most=COUNTED) for each in TROUBLED),
+                )
+                for one in every
+            ),
+            log=tuple(Logged(one, known.get(one.route_id), about.get(one.signal_id), last.get(one.id)) for one in found.data),
+            next_after=found.next_after,
+            counts=count,
+            given_up=deliveries.given_up(tx, since=tx.now - AGAIN_WITHIN, route_id=route_id) if count[TROUBLED[0]] or count[TROUBLED[1]] else 0,
+            any=bool(found.data) or bool(deliveries.listing(tx, limit=1).data),
+        )
+
+
+def parcel(place: Workplace, delivery_id: str, *, units: bool) -> Parcel:
+    """One delivery."""
+    with place.store.reading() as tx:
+        one = deliveries.get(tx, delivery_id)
+        signal = signals.get(tx, one.signal_id)
+        said = hypotheses.version(tx, signal.hypothesis_id, signal.hypothesis_version)
+        made = deliveries.attempts(tx, delivery_id)
+        return Parcel(Logged(one, routes.get(tx, one.route_id), signal if units else None, made[-1] if made else None), made, said.sentence)
+
+
+def switch(place: Workplace, route: str, *, enabled: bool, actor: str) -> Route:
+    """Let a route take signals, or not."""
+    with place.store.transaction() as tx:
+        return routes.switch(tx, route, enabled=enabled, actor=actor)
+
+
+def retry(place: Workplace, delivery_id: str, *, actor: str) -> Delivery:
+    """Send one again."""
+    with place.store.transaction() as tx:
+        return deliveries.retry(tx, delivery_id, actor=actor)
+
+
+def retry_all(place: Workplace, *, since: datetime, route: str | None, actor: str) -> int:
+    """Send everything again that was given up or is in doubt since an instant. How many there were."""
+    with place.store.transaction() as tx:
+        return deliveries.retry_all(tx, since=since, route_id=None if route is None else routes.get(tx, route).id, actor=actor)
