@@ -21,12 +21,13 @@ from beton.store import members
 from beton.store.passwords import Passwords
 from beton.store.store import Store, open_store
 from beton.web import probes
-from beton.web.access import signing_in
+from beton.web.access import oidc, signing_in
 from beton.web.access.doorkeeper import Door, Doorkeeper
 from beton.web.access.forgery import no_forgery
 from beton.web.access.hosts import is_loopback
 from beton.web.access.policy import check_policies
 from beton.web.access.repeats import Repeats
+from beton.web.access.signing_in import Entrance
 from beton.web.api import api_router
 from beton.web.injected import Hands, Jobs, TryRoute, provided
 from beton.web.openapi import openapi
@@ -75,9 +76,10 @@ def create_app(
         if on_stop is not None:
             await to_thread.run_sync(on_stop)
 
-    signing = signing_in.router(place.store, door, passwords or Passwords(), timedelta(days=place.settings.session_days))
+    entrance = Entrance(place.store, door, passwords or Passwords(), timedelta(days=place.settings.session_days))
+    signing = [signing_in.router(entrance), *([oidc.router(entrance)] if place.settings.oidc_issuer else [])]
     app = Litestar(
-        route_handlers=[api_router(), *probes.HANDLERS, openapi, signing, pages_router()],
+        route_handlers=[api_router(), *probes.HANDLERS, openapi, *signing, pages_router()],
         dependencies=provided(place, Hands(jobs, try_route)),
         middleware=[Doorkeeper(place.store, door), Repeats(place.store)],
         guards=[no_forgery],
@@ -86,7 +88,13 @@ def create_app(
         before_send=[add_headers],
         request_max_body_size=LARGEST_BODY,
         lifespan=[lifespan],
-        state=State({"base": place.settings.base, "oidc_name": place.settings.oidc_name if place.settings.oidc_issuer else ""}),
+        state=State(
+            {
+                "base": place.settings.base,
+                "oidc_name": place.settings.oidc_name if place.settings.oidc_issuer else "",
+                "oidc": oidc.Provider.of(place.settings),
+            }
+        ),
         openapi_config=None,
         logging_config=None,
     )

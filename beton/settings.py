@@ -167,6 +167,11 @@ class Settings(BaseSettings):
         return self.public_url or f"http://{host}:{self.port}"
 
     @property
+    def only_here(self) -> bool:
+        """Whether only this machine can reach the server: then its users may have it call this machine."""
+        return not self.host_names and self.host in ("localhost", "127.0.0.1", "::1")
+
+    @property
     def host_names(self) -> frozenset[str]:
         """The names, besides those of loopback, by which the server may be called."""
         return frozenset(filter(None, (urlsplit(self.public_url).hostname or "", *self.allowed_hosts)))

@@ -21,6 +21,13 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# Not public either, though the library calls some of them global: assignments of the IETF, IPv4 in its oldest wrapping, translation within a site,
+# site-local addresses, documentation, segment routing.
+_NEVER_PUBLIC = tuple(
+    map(ipaddress.ip_network, ("192.0.0.0/24", "192.88.99.0/24", "::/96", "64:ff9b:1::/48", "fec0::/10", "2001:db8::/32", "3fff::/20", "5f00::/16"))
+)
+# Where clouds keep the credentials of machines, besides the link-local addresses: not even for an operator who allows private networks.
+_CREDENTIALS = frozenset(map(ipaddress.ip_address, ("192.0.0.192", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "fd20:ce::254")))
 _LONGEST = 2048
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}")
 _OURS = frozenset({"host", "content-type", "content-length", "transfer-encoding", "connection", "accept-encoding", "expect", "te", "upgrade"})
@@ -36,10 +43,11 @@ async def resolve(name: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def check_url(url: str, *, allow_insecure: bool = False) -> httpx.URL:
+def check_url(url: str, *, allow_insecure: bool = False, allow_local: bool = True) -> httpx.URL:
     """The URL of a receiver, or `BadInput` (`route.url_invalid`, `route.url_insecure`) that says what is wrong with it.
 
-    https is asked for, except on this machine (`localhost` and loopback addresses) or where the operator allows insecure hosts.
+    https is asked for, except on this machine (`localhost` and loopback addresses) or where the operator allows insecure hosts. `allow_local` is
+    for a server that only this machine can reach: for others, what listens on its loopback is none of theirs.
     """
     if not url or len(url) > _LONGEST or re.search(r"[\s\\\x00-\x1f\x7f]", url):
         raise _refused("The URL is empty, too long, or contains spaces or control characters.", "Give one URL such as https://example.com/hooks.")
@@ -57,9 +65,10 @@ def check_url(url: str, *, allow_insecure: bool = False) -> httpx.URL:
     address = _address(name)
     if address is None and re.fullmatch(r"\d+|0x[0-9a-f]*", name.rsplit(".", 1)[-1]):
         raise _refused("The host is a number in disguise.", "Write an IP address as four decimal numbers.")
-    if parsed.scheme == "http" and not (allow_insecure or is_local(name)):
+    local = allow_local and is_local(name)
+    if parsed.scheme == "http" and not (allow_insecure or local):
         raise _refused("http would send signals unencrypted.", "Use https, or let the operator allow insecure hosts.", "route.url_insecure")
-    if address is not None and not is_local(name) and not _may_call(address, allow_insecure):
+    if address is not None and not local and not _may_call(address, allow_insecure):
         raise _refused(f"{address} is not a public address.", "Use a public address, or let the operator allow insecure hosts.", "route.url_insecure")
     return parsed
 
@@ -73,20 +82,19 @@ def check_headers(headers: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], 
     return kept
 
 
-async def allowed_addresses(url: httpx.URL, *, allow_insecure: bool, resolve: Resolve) -> list[str]:
+async def allowed_addresses(url: httpx.URL, *, allow_insecure: bool, resolve: Resolve, allow_local: bool = True) -> list[str]:
     """The addresses behind a checked URL. `DestinationRefused` when the name is unknown or any of its addresses may not be called."""
     name = host_of(url)
-    if _address(name) is not None:
-        return [name]
+    local = allow_local and is_local(name)
     try:
-        found = await resolve(name, url.port or (443 if url.scheme == "https" else 80))
+        found = [name] if _address(name) is not None else await resolve(name, url.port or (443 if url.scheme == "https" else 80))
     except (OSError, UnicodeError):  # UnicodeError: a label that cannot be a name
         found = []
     if not found:
         raise DestinationRefused(f"The name {name} cannot be resolved.", code="destination.unknown_host")
     for text in found:
         address = _address(text)
-        if address is None or not (_may_call(address, allow_insecure) or (is_local(name) and address.is_loopback)):
+        if address is None or not (_may_call(address, allow_insecure) or (local and address.is_loopback)):
             raise DestinationRefused(
                 f"{name} leads to {text}, which is not a public address.",
                 code="destination.address_forbidden",
@@ -107,9 +115,9 @@ def is_local(name: str) -> bool:
 
 
 def _may_call(address: _Address, allow_insecure: bool) -> bool:
-    if address.is_multicast or address.is_unspecified or address.is_link_local:  # link-local: where clouds keep machine credentials
+    if address.is_multicast or address.is_unspecified or address.is_link_local or address in _CREDENTIALS:
         return False
-    return allow_insecure or address.is_global
+    return allow_insecure or (address.is_global and not any(address in network for network in _NEVER_PUBLIC))
 
 
 def _address(text: str) -> _Address | None:

@@ -21,6 +21,8 @@ class Destination:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     allow_insecure: bool = False
     """Whether the operator permits plain http and addresses of private networks."""
+    allow_local: bool = True
+    """Whether this machine itself may be called: where only it can reach the server."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,11 +93,12 @@ async def _status(
     destination: Destination, message_id: str, body: bytes, client: httpx.AsyncClient, now: datetime, resolve: Resolve
 ) -> httpx.Response:
     """The response with its body unread, from the first address that can be connected to."""
-    url = check_url(destination.url, allow_insecure=destination.allow_insecure)
+    reach = {"allow_insecure": destination.allow_insecure, "allow_local": destination.allow_local}
+    url = check_url(destination.url, **reach)
     own = check_headers(destination.headers)
     headers = dict(own) | signed_headers(destination.secret, message_id, now, body)
     headers |= {"Content-Type": "application/json", "Accept-Encoding": "identity", "Host": url.netloc.decode("ascii")}
-    addresses = await allowed_addresses(url, allow_insecure=destination.allow_insecure, resolve=resolve)
+    addresses = await allowed_addresses(url, resolve=resolve, **reach)
     extensions = {"sni_hostname": host_of(url)}
     unreachable: httpx.TransportError | None = None
     for address in addresses[:_MOST_ADDRESSES]:

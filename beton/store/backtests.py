@@ -103,5 +103,9 @@ def _values(tx: Transaction, result: NewBacktest) -> dict[str, Any]:
     return result.model_dump() | more
 
 
+_KEPT = tuple(Backtest.model_fields)
+
+
 def _value(row: BacktestRow) -> Backtest:
-    return Backtest.model_validate(row.model_dump(exclude={"workspace_id"}))
+    """Field by field: dumping a row would walk through all of its numbers."""
+    return Backtest.model_validate({name: getattr(row, name) for name in _KEPT})

@@ -307,5 +307,9 @@ def _update(tx: Transaction, row: HypothesisRow, expected: int, changes: dict[st
         _check_version(row, expected)
 
 
+_KEPT = tuple(Hypothesis.model_fields)
+
+
 def _value(row: HypothesisRow) -> Hypothesis:
-    return Hypothesis.model_validate(row.model_dump())
+    """Field by field: dumping a row would walk through its definition."""
+    return Hypothesis.model_validate({name: getattr(row, name) for name in _KEPT})

@@ -12,7 +12,7 @@ from sqlmodel import col
 
 from beton.errors import NotFound
 from beton.roles import Role
-from beton.store import audit
+from beton.store import audit, workspaces
 from beton.store.records import AccessLink, LinkPurpose, Member
 from beton.store.store import Store, Transaction
 from beton.store.tables import AccessLinkRow, AccountRow, MemberRow, SessionRow
@@ -105,6 +105,25 @@ def use_link(tx: Transaction, token: str) -> AccessLink:
     if not tx.count(sa.update(AccessLinkRow).where(*usable).values(used_at=tx.now)):
         raise _gone()
     return _link(tx.session.get_one(AccessLinkRow, _digest(token)))
+
+
+def invited_to(store: Store, email: str) -> str | None:
+    """The workspace that an address was invited to last, and has not joined."""
+    for one in reversed(workspaces.every(store)):
+        with store.of(one.id).reading() as tx:
+            if any(link.email == email.strip().lower() for link in pending(tx)):
+                return one.id
+    return None
+
+
+def take_up(tx: Transaction, email: str) -> AccessLink:
+    """Use up the open invitation of an address, which somebody has shown in another way to be theirs."""
+    mine = (col(AccessLinkRow.purpose) == "invite", col(AccessLinkRow.email) == email, col(AccessLinkRow.used_at).is_(None))
+    row = tx.session.execute(sa.select(AccessLinkRow).where(*mine, col(AccessLinkRow.expires_at) > tx.now).with_for_update()).scalars().first()
+    if row is None:
+        raise _gone()
+    row.used_at = tx.now
+    return _link(row)
 
 
 def withdraw_links(tx: Transaction, email: str) -> int:

@@ -10,13 +10,14 @@ from beton.posthog.connection import ConnectionReport, check_connection
 from beton.posthog.hosts import normalise_host
 from beton.store import connections
 from beton.store.records import Connection
-from beton.work.workplace import Workplace, limits_for
+from beton.work.workplace import Workplace, limits_for, to_posthog
 
 
 async def check(place: Workplace, host: str, project_id: str, api_key: SecretStr, share: float) -> ConnectionReport:
     """Try host, key and every scope; nothing is written."""
     where = normalise_host(host, allow_insecure=place.settings.allow_insecure_hosts)
-    return await check_connection(where, project_id, api_key, limits_for(where.cloud, share, place.clock), clock=place.clock)
+    limits = limits_for(where.cloud, share, place.clock)
+    return await check_connection(where, project_id, api_key, limits, clock=place.clock, transport=to_posthog(place.settings))
 
 
 async def connect(place: Workplace, *, name: str, host: str, project_id: str, api_key: SecretStr, share: float, actor: str) -> Connection:

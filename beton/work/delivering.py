@@ -49,7 +49,7 @@ class StoredOutbox:
 def destination_of(place: Workplace, tx: Transaction, route_id: str) -> Destination:
     """Where a route leads, with its secret."""
     sealed = routes.destination(tx, route_id)
-    return Destination(sealed.url, sealed.secret, allow_insecure=place.settings.allow_insecure_hosts)
+    return Destination(sealed.url, sealed.secret, allow_insecure=place.settings.allow_insecure_hosts, allow_local=place.settings.only_here)
 
 
 def message(tx: Transaction, claim: Claim) -> bytes | None:
@@ -71,7 +71,7 @@ async def deliver_signals(place: Workplace, rng: random.Random) -> DeliveryRepor
 def add_route(place: Workplace, *, name: str, url: str, actor: str, secret: str | None = None) -> tuple[Route, str]:
     """A webhook for all signals, and its secret (a fresh one unless given), which is shown this once."""
     secret = secret or new_secret()
-    check_url(url, allow_insecure=place.settings.allow_insecure_hosts)
+    check_url(url, allow_insecure=place.settings.allow_insecure_hosts, allow_local=place.settings.only_here)
     standard_key(secret)
     with place.store.transaction() as tx:
         return routes.add(tx, name=name, destination=SealedDestination(url=url, secret=secret), actor=actor), secret

@@ -13,11 +13,12 @@ from pydantic import SecretStr
 from backtest.taxonomy import PropertyDefinition, PropertyType, Taxonomy
 from backtest.values import PropertyTypes
 from backtest.verdict import Bar
-from beton.errors import BadInput
+from beton.errors import BadInput, BetonError, PostHogWrongAddress
 from beton.posthog.client import PostHogClient, RequestRecord
 from beton.posthog.hosts import normalise_host
 from beton.posthog.ledger import Ledger, Spent
 from beton.posthog.limits import Limits
+from beton.routing.pinned import Pinned, Reach
 from beton.settings import Settings
 from beton.store import connections, taxonomies, workspaces
 from beton.store.ledger import RequestLedger
@@ -88,7 +89,10 @@ class Workplace:
         host = normalise_host(connection.host, allow_insecure=self.settings.allow_insecure_hosts)
         cloud = host.cloud or connection.limits.get("throttled_as") == "cloud"
         limits = limits_for(cloud, connection.share, self.clock, self.ledger or RequestLedger(self.store, connection.id, Spent))
-        async with PostHogClient(host, connection.project_id, SecretStr(key), limits, clock=self.clock, on_request=self.reading.note) as client:
+        guarded = to_posthog(self.settings)
+        async with PostHogClient(
+            host, connection.project_id, SecretStr(key), limits, clock=self.clock, transport=guarded, on_request=self.reading.note
+        ) as client:
             yield client
 
     def taxonomy(self, connection: Connection) -> Taxonomy:
@@ -103,6 +107,15 @@ class Workplace:
         others = tuple(one for one in taxonomy.properties if one.kind != "event" or one.name not in self.declared)
         declared = tuple(PropertyDefinition(name=name, type=kind) for name, kind in self.declared.items())
         return taxonomy.model_copy(update={"properties": others + declared}) if declared else taxonomy
+
+
+def to_posthog(settings: Settings) -> Pinned:
+    """The way to a PostHog: only to addresses that may be called."""
+
+    def refused(error: BetonError) -> BetonError:
+        return PostHogWrongAddress(error.message, code="posthog.address_forbidden", fix=error.fix)
+
+    return Pinned(Reach(settings.allow_insecure_hosts, settings.only_here), refused)
 
 
 def limits_for(cloud: bool, share: float, clock: Callable[[], datetime], ledger: Ledger | None = None) -> Limits:

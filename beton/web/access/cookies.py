@@ -39,13 +39,13 @@ def session_cookie(token: str, *, secure: bool, base: str, lasts: timedelta) -> 
     )
 
 
-def token_in(header: str, name: str) -> str:
+def token_in(header: str, name: str, longest: int = 100) -> str:
     """The value of a cookie in the `Cookie` header, or nothing."""
     try:
         found = SimpleCookie(header).get(name)
     except CookieError:
         return ""
-    return "" if found is None or len(found.value) > 100 else found.value
+    return "" if found is None or len(found.value) > longest else found.value
 
 
 def remember(scope: Scope, token: str) -> None:

@@ -26,7 +26,11 @@ async def no_forgery(connection: ASGIConnection, handler: BaseRouteHandler) -> N
     if caller is not None and caller.via == "key":
         return
     _check_origin(connection)
-    if caller is not None and not is_public(handler.opt) and not is_csrf(connection.scope, connection.headers.get(CSRF_HEADER) or await _in_form(connection)):
+    if (
+        caller is not None
+        and not is_public(handler.opt)
+        and not is_csrf(connection.scope, connection.headers.get(CSRF_HEADER) or await _in_form(connection))
+    ):
         raise Forbidden("The form does not belong to this session.", code="forbidden.forged", fix="Load the page again and send it once more.")
 
 

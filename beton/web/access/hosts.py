@@ -43,7 +43,7 @@ class Proxies:
 
     def client_of(self, scope: Scope, headers: Headers) -> str:
         """The address of whoever asks: the last one that no trusted proxy has."""
-        address = scope["client"][0] if scope.get("client") else ""
+        address = _direct(scope)
         hops = [part.strip() for part in headers.get(b"x-forwarded-for", "").split(",") if part.strip()]
         while hops and self.trusted(address):
             address = hops.pop()
@@ -51,9 +51,8 @@ class Proxies:
 
     def secure(self, scope: Scope, headers: Headers) -> bool:
         """Whether the browser speaks https, to us or to the proxy before us."""
-        direct = scope["client"][0] if scope.get("client") else ""
         forwarded = headers.get(b"x-forwarded-proto", "").lower()
-        return forwarded == "https" if forwarded and self.trusted(direct) else scope.get("scheme") == "https"
+        return forwarded == "https" if forwarded and self.trusted(_direct(scope)) else scope.get("scheme") == "https"
 
     def trusted(self, address: str) -> bool:
         """Whether this is one of them."""
@@ -62,6 +61,12 @@ class Proxies:
         except ValueError:
             return False
         return any(found in network for network in self._networks)
+
+
+def _direct(scope: Scope) -> str:
+    """The address at the other end of the connection."""
+    client = scope.get("client")
+    return client[0] if client else ""
 
 
 def is_loopback(name: str) -> bool:

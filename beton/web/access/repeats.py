@@ -11,6 +11,7 @@ import re
 
 from anyio import to_thread
 from litestar.enums import ScopeType
+from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, HTTPReceiveMessage, Message, Receive, Scope, Send
 
@@ -41,7 +42,8 @@ class Repeats(ASGIMiddleware):
             return
         if not _FORM.fullmatch(key):
             raise BadInput("The Idempotency-Key has no usable form.", [Fault("Idempotency-Key", "is not 1 to 255 visible characters")])
-        body = await _read(receive, scope["route_handler"].resolve_request_max_body_size())
+        handler = scope["route_handler"]
+        body = await _read(receive, handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None)
         told = b"\0".join((scope["method"].encode(), scope["path"].encode(), scope["query_string"], body))
         once = Once(self._store.of(caller.workspace_id), caller.id, key)
         known = await to_thread.run_sync(once.begin, hashlib.sha256(told).hexdigest())

@@ -60,10 +60,13 @@ class Entrance:
             sessions.end(tx, former)
         return sessions.begin(tx, member.id, lasts=self.lasts, how=how, actor=f"{member.name} ({member.id})")
 
+    def secure(self, request: Ask) -> bool:
+        """Whether the browser speaks https."""
+        return self.door.proxies.secure(request.scope, _headers(request))
+
     def with_cookie(self, request: Ask, response: Response[Any], token: str) -> Response[Any]:
         """The answer with the session's cookie; with an empty token, the cookie removed."""
-        secure = self.door.proxies.secure(request.scope, _headers(request))
-        response.cookies.append(session_cookie(token, secure=secure, base=self.door.base, lasts=self.lasts))
+        response.cookies.append(session_cookie(token, secure=self.secure(request), base=self.door.base, lasts=self.lasts))
         return response
 
 
@@ -179,8 +182,7 @@ def _headers(request: Ask) -> dict[bytes, str]:
     return {name: value.decode("latin-1") for name, value in request.scope["headers"]}
 
 
-def router(store: Store, door: Door, passwords: Passwords, lasts: timedelta) -> Router:
+def router(entrance: Entrance) -> Router:
     """All of it."""
-    entrance = Entrance(store, door, passwords, lasts)
     handlers: list[Any] = [sign_in_page, sign_in, sign_out, sign_out_everywhere, link_page, use_link]
     return Router(path="/", route_handlers=handlers, dependencies={"entrance": Provide(lambda: entrance, sync_to_thread=False)})

@@ -173,7 +173,6 @@ def _session() -> None:
 def _api_key() -> None:
     op.create_table(
         "api_key",
-        "kept_answer",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
         sa.Column("name", sa.String(), nullable=False),
@@ -273,6 +272,7 @@ def _hypothesis() -> None:
     )
     op.create_index(op.f("ix_hypothesis_workspace_id_created_at_id"), "hypothesis", ["workspace_id", "created_at", "id"])
     op.create_index(op.f("ix_hypothesis_workspace_id_status_rank_id"), "hypothesis", ["workspace_id", "status", "rank", "id"])
+    op.create_index(op.f("ix_hypothesis_workspace_id_status_verdict"), "hypothesis", ["workspace_id", "status", "verdict"])
 
 
 def _run() -> None:
