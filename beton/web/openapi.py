@@ -103,7 +103,7 @@ def _tell(operation: dict[str, Any], shared: dict[str, Any]) -> None:
     responses = operation["responses"]
     for status, response in responses.items():
         for media, told in response.get("content", {}).items():
-            if media == "text/event-stream":
+            if media in ("text/event-stream", "text/csv"):
                 told["schema"] = {"type": "string"}
         if MEDIA_TYPE in response.get("content", {}):
             shared[f"problem_{status}"] = response

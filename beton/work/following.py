@@ -233,7 +233,7 @@ def _seen(tx: Transaction, found: Sequence[Signal]) -> tuple[Seen, ...]:
             said=said[key],
             names=names[key],
             promise=promises.get(said[key].backtest_id or ""),
-            sent=tuple(Sent(each, called.get(each.route_id, "a removed route")) for each in sent[one.id]),
+            sent=tuple(sorted((Sent(each, called.get(each.route_id, "a removed route")) for each in sent[one.id]), key=lambda each: each.route)),
             feedback=given.get(one.id),
             owner=None if one.owner_id is None else owners.get(one.owner_id, "somebody who has left"),
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from beton.roles import Permission, Role
+from beton.signals import Feedback
 
 LARGEST_NUMBER = 2**63 - 1
 LONGEST_WINDOW_DAYS = 1096
@@ -127,6 +128,19 @@ class NewRouteBody(Body):
     secret: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(default=None, description="A signing secret of your own.")
 
 
+class FeedbackBody(Body):
+    """What became of a signal."""
+
+    verdict: Feedback | None = Field(description="Null takes back what was said.")
+
+
+class AgainBody(Body):
+    """Which deliveries are to be sent again: those that were given up or are in doubt."""
+
+    since: Instant = Field(description="Made at or after this instant.")
+    route: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(default=None, description="Name or id; null: all routes.")
+
+
 class NewMemberBody(Body):
     """Somebody to be invited."""
 
@@ -160,6 +174,6 @@ class BarBody(Body):
 
 TAKEN: tuple[type[BaseModel], ...] = (
     NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody, NewRouteBody,
-    NewMemberBody, RoleBody, NewKeyBody, BarBody,
+    NewMemberBody, RoleBody, NewKeyBody, BarBody, FeedbackBody, AgainBody,
 )  # fmt: skip
 """Every body that the API takes in."""

@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 
 from backtest.taxonomy import PropertyKind, PropertyType, Taxonomy
 from beton.lifecycle import Status
-from beton.signals import Delivery, DeliveryStatus, Signal, UnitKind
+from beton.signals import Delivery, DeliveryStatus, Feedback, Signal, UnitKind
+from beton.store.following import GivenFeedback
 from beton.store.records import (
     AuditEntry,
     Connection,
@@ -268,6 +269,18 @@ class EventReceipt(Sent):
     at: datetime
 
 
+class FeedbackRead(Sent):
+    """What became of a signal, as somebody says who followed it up."""
+
+    verdict: Feedback
+    actor: str
+    at: datetime
+
+    @classmethod
+    def of(cls, one: GivenFeedback | None) -> FeedbackRead | None:
+        return None if one is None else cls(verdict=one.verdict, actor=one.actor, at=one.at)
+
+
 class SignalRead(Sent):
     """A hypothesis fired for a unit."""
 
@@ -282,16 +295,26 @@ class SignalRead(Sent):
     detected_at: datetime
     confidence: float | None = Field(description="The precision promised at approval; null where it could not be told.")
     events: list[EventReceipt]
+    owner_id: str | None = Field(description="The member or key that has claimed it.")
+    taken_back_at: datetime | None = Field(description="Since when it counts as a mistake.")
+    feedback: FeedbackRead | None
 
     @classmethod
-    def of(cls, one: Signal) -> SignalRead:
+    def of(cls, one: Signal, given: GivenFeedback | None) -> SignalRead:
         kept = one.model_dump(exclude={"id", "workspace_id", "type", "unit_kind", "unit_id", "receipts"})
         events = [EventReceipt(name=receipt.event, id=receipt.event_id, at=receipt.at) for receipt in one.receipts]
-        return cls(signal_id=one.id, goal=one.type, unit=UnitRead(kind=one.unit_kind, id=one.unit_id), events=events, **kept)
+        unit = UnitRead(kind=one.unit_kind, id=one.unit_id)
+        return cls(signal_id=one.id, goal=one.type, unit=unit, events=events, feedback=FeedbackRead.of(given), **kept)
 
 
 class SignalPage(Listing):
     data: list[SignalRead]
+
+
+class SignalTakenBack(SignalRead):
+    """A signal that has just been taken back; `stopped` of its deliveries had not left, and will not."""
+
+    stopped: int
 
 
 class SignalFeed(Listing):
@@ -383,6 +406,12 @@ class DeliveryPage(Listing):
     data: list[DeliveryRead]
 
 
+class SentAgain(Sent):
+    """How many deliveries will be sent again."""
+
+    deliveries: int
+
+
 # --- everything else -------------------------------------------------------------------------------------------------
 
 
@@ -428,6 +457,7 @@ def _fields(one: Route) -> Mapping[str, Any]:
 
 SENT: tuple[type[BaseModel], ...] = (
     HypothesisRead, HypothesisPage, History, ConnectionRead, ConnectionPage, TaxonomyRead, RunRead, RunPage, SignalRead, SignalPage,
-    RouteRead, NewRouteRead, RoutePage, RouteTried, DeliveryRead, DeliveryPage, DeliveryDetail, SignalFeed, Problem, Health, Readiness,
+    RouteRead, NewRouteRead, RoutePage, RouteTried, DeliveryRead, DeliveryPage, DeliveryDetail, SignalFeed, SignalTakenBack,
+    SentAgain, Problem, Health, Readiness,
 )  # fmt: skip
 """Every body that the API sends."""

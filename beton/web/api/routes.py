@@ -13,9 +13,10 @@ from beton.signals import DeliveryStatus
 from beton.store import deliveries, routes
 from beton.web.access.policy import needs
 from beton.web.api.asking import Cursor, Limit, listed, refusals
-from beton.web.api.bodies import NewRouteBody
-from beton.web.api.resources import DeliveryDetail, DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried
+from beton.web.api.bodies import AgainBody, NewRouteBody
+from beton.web.api.resources import DeliveryDetail, DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried, SentAgain
 from beton.web.injected import TheActor, TheHands, ThePlace
+from beton.work import dispatching
 from beton.work.delivering import add_route as keep_route
 
 BySignal = Annotated[str | None, QueryParameter()]
@@ -52,6 +53,34 @@ def try_route(place: ThePlace, hands: TheHands, route: FromPath[str]) -> RouteTr
     with place.store.reading() as tx:
         found = routes.get(tx, route)
     return RouteTried(route_id=found.id, status_code=hands.try_route(place, found.id))
+
+
+@post(
+    "/routes/{route:str}/enable",
+    status_code=200,
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="enableRoute",
+    tags=["routes"],
+)
+def enable_route(place: ThePlace, actor: TheActor, route: FromPath[str]) -> RouteRead:
+    """Let a route, known by name or id, take signals; what waited on it goes."""
+    return RouteRead.of(dispatching.switch(place, route, enabled=True, actor=actor))
+
+
+@post(
+    "/routes/{route:str}/disable",
+    status_code=200,
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="disableRoute",
+    tags=["routes"],
+)
+def disable_route(place: ThePlace, actor: TheActor, route: FromPath[str]) -> RouteRead:
+    """Let a route take no signals; what waits on it waits on."""
+    return RouteRead.of(dispatching.switch(place, route, enabled=False, actor=actor))
 
 
 @get("/deliveries", opt=needs(Permission.READ_ROUTES), sync_to_thread=True, responses=refusals(404), operation_id="listDeliveries", tags=["routes"])
@@ -99,4 +128,20 @@ def retry_delivery(place: ThePlace, actor: TheActor, delivery_id: FromPath[str])
         return DeliveryRead.of(deliveries.retry(tx, delivery_id, actor=actor))
 
 
-HANDLERS: list[HTTPRouteHandler] = [list_routes, add_route, try_route, list_deliveries, read_delivery, retry_delivery]
+@post(
+    "/deliveries/retry",
+    status_code=200,
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="retryDeliveries",
+    tags=["routes"],
+)
+def retry_deliveries(place: ThePlace, actor: TheActor, data: JSONBody[AgainBody]) -> SentAgain:
+    """Send again everything that was given up or put in doubt, except what has been taken back, erased, or is live no more."""
+    return SentAgain(deliveries=dispatching.retry_all(place, since=data.since, route=data.route, actor=actor))
+
+
+HANDLERS: list[HTTPRouteHandler] = [
+    list_routes, add_route, try_route, enable_route, disable_route, list_deliveries, read_delivery, retry_delivery, retry_deliveries,
+]  # fmt: skip

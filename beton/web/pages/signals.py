@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,6 +15,7 @@ from beton.errors import BadInput, Fault
 from beton.roles import Permission
 from beton.signals import Feedback
 from beton.web.access.policy import needs
+from beton.web.api.signals import csv_file
 from beton.web.injected import TheCaller, ThePlace
 from beton.web.pages.page import FormFields, Page, ThePage, text
 from beton.work import following
@@ -33,7 +33,6 @@ GOALS = {
 """What a hypothesis predicts, as a word for a list and as what then happened."""
 
 FEEDBACK = {Feedback.WORKED: "Worked", Feedback.NOT_A_FIT: "Not a fit", Feedback.CUSTOMER: "Already customer"}
-CSV = "text/csv"
 
 
 @get("/signals", sync_to_thread=True, opt=needs(Permission.READ_SIGNALS), include_in_schema=False)
@@ -128,12 +127,6 @@ def wanted(page: Page, asked: dict[str, str]) -> Filter:
         owner_id=page.caller.id if asked["whose"] == "mine" and page.caller else None,
         since=page.now - timedelta(days=days) if days else _day(asked["since"]),
     )
-
-
-def csv_file(lines: Iterator[str], now: datetime) -> Stream:
-    """Lines as a file that browsers save."""
-    name = f"beton-signals-{now.astimezone(UTC):%Y-%m-%d}.csv"
-    return Stream(lines, media_type=CSV, headers={"Content-Disposition": f'attachment; filename="{name}"', "X-Accel-Buffering": "no"})
 
 
 def _day(told: str) -> datetime | None:

@@ -40,6 +40,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "facts": {"text": "x"},
     "question": {"outcome": definition()["outcome"]},
     "role": {"role": "viewer"},
+    "feedback": {"verdict": "worked"},
 }
 """By the last part of the address, where a body is needed."""
 
@@ -66,6 +67,7 @@ def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
             "connection": [connection.id, connection.name],
             "run_id": [run.id],
             "signal_id": [signals.listing(tx).data[0].id],
+            "unit_key": [str(signals.key_of(tx, signals.listing(tx).data[0]))],
             "route": [routes.every(tx)[0].id, "crm"],
             "delivery_id": [deliveries.listing(tx).data[0].id],
             "fact_id": [fact.id],
