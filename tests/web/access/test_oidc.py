@@ -23,6 +23,7 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of the provider's own libraries
     import oidc_provider_mock
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the provider, which answers in a thread of this process
 ADA = {"sub": "ada-1", "email": "ada@example.com", "email_verified": True, "name": "Ada"}
 
 
@@ -37,7 +38,9 @@ def issuer() -> Generator[str]:
 @pytest.fixture
 def browser(place: Workplace, issuer: str, clock) -> Generator[TestClient]:
     clock.now = datetime.now(UTC)
-    settings = Settings(data_dir=place.settings.data_dir, oidc_issuer=issuer, oidc_client_id="beton", oidc_client_secret="s3cret", oidc_name="Example")
+    settings = Settings(
+        data_dir=place.settings.data_dir, oidc_issuer=issuer, oidc_client_id="beton", oidc_client_secret="s3cret", oidc_name="Example"
+    )
     there = Workplace(settings, place.store, clock)
     with TestClient(create_app(there, jobs=FakeJobs(there), passwords=Passwords(quick=True)), base_url=URL) as client:
         client.follow_redirects = False
