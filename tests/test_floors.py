@@ -22,12 +22,12 @@ ROOMS = [
     {"web"},
     {"work"},
     {"posthog", "store", "routing", "event_files", "local_backtest", "partial_results", "hypothesis_files", "yaml_text"},
-    {"lifecycle", "signals"},
+    {"lifecycle", "roles", "signals"},
     {"settings", "errors"},
 ]
 """Inside `beton`, top to bottom; a room may import those below it. The sandbox stands outside: a server that only the command line starts."""
 
-SIBLINGS = ({"posthog", "store", "routing"}, {"lifecycle", "signals"}, {"settings"})
+SIBLINGS = ({"posthog", "store", "routing"}, {"lifecycle", "roles", "signals"}, {"settings"})
 """Rooms of one storey that do not know each other."""
 
 ONLY_IN = {
@@ -115,3 +115,9 @@ def test_no_file_is_named_for_no_thing() -> None:
     nothing = {"utils", "helpers", "common", "base", "manager", "service", "misc"}
 
     assert not [named(path) for path in sources(*FLOORS, "tests") if path.stem in nothing]
+
+
+def test_one_file_speaks_to_models() -> None:
+    asking = [named(path) for path in sources(*FLOORS) if {"openai"} & {name.split(".")[0] for name in imports(path)}]
+
+    assert asking == ["agent/model.py"]
