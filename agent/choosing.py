@@ -95,10 +95,10 @@ class _Racer:
 
     @cached_property
     def watched(self) -> float:
-        """Evidence grows with time: how much more there would be, had it been watched as long as a condition on the last week."""
+        """Evidence grows with time: how much more there would be, had it been watched as long as a condition on the last two weeks."""
         hypothesis, window = self.candidate.hypothesis, self.part.log.window
         length, back = window.end - window.start, hypothesis.look_back
-        return 1.0 if hypothesis.counts_entrants_only else min(MOST_STRETCHED, max(length - WEEK, 1) / max(length - back, 1))
+        return 1.0 if hypothesis.counts_entrants_only else min(MOST_STRETCHED, max(1.0, (length - 2 * WEEK) / max(length - back, 1)))
 
     @property
     def _matches(self) -> list[EventMatch]:

@@ -144,7 +144,18 @@ class Discovery:
         proposals = [self._told(telling, line, one.quality[line.candidate.hypothesis.fingerprint], "search") for line in own]
         proposals += [self._told(telling, line, attempted[line.candidate.hypothesis.fingerprint][1], "model") for line in more]
         proposals.sort(key=lambda told: bool(told.backtest["labels"]))  # the whole window may tell what the earlier part did not
-        return Found(tuple(proposals), self.tried, one.tested, one.best_null, self.lacks, one.ruled_out[:MOST_CONSIDERED])
+        return Found(tuple(proposals), self.tried, one.tested, one.best_null, self.lacks, self._considered(proposals))
+
+    def _considered(self, proposals: Sequence[Proposal]) -> tuple[Considered, ...]:
+        """What was ruled out: first what passed every gate of its own but repeats or is explained by the lines that are shown."""
+        shown = {one.hypothesis.fingerprint for one in proposals}
+        told = "The lines that are shown explain what it precedes, or it is of no use as they are."
+        rest = [one for one in self.screened.finds[: MOST_CONSIDERED + len(shown)] if one.hypothesis.fingerprint not in shown]
+        explained = [
+            Considered(one.hypothesis, "explained", told, one.sample_size, one.true_positives, one.closed.lift, one.lift_low, self.q_value(one))
+            for one in rest[: max(0, MOST_CONSIDERED - len(self.screened.ruled_out) % MOST_CONSIDERED)]
+        ]
+        return tuple([*explained, *self.screened.ruled_out][:MOST_CONSIDERED])
 
     def _told(self, telling: Telling, line: Chosen, q: float, source: Source) -> Proposal:
         tried = self.screened.tried if source == "search" else self.tried

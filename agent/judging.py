@@ -10,8 +10,10 @@ from agent.discovery import FALSE_FINDS, MOST_CONSIDERED, Screened
 from agent.found import Considered, null_of
 from agent.parts import Candidate
 from agent.screen import Entry, Kind, Screen
+from backtest import Hypothesis
 from backtest.intervals import Flags
 from backtest.multiplicity import benjamini_hochberg, tarone
+from backtest.proportions import Closed
 from backtest.score import MINIMUM_CONVERTERS, MINIMUM_FIRES, MINIMUM_HITS
 from backtest.stratified import Floats
 from backtest.tally import recall_converters, sample_of
@@ -30,7 +32,7 @@ def judged(screen: Screen, bar: Bar) -> Screened:
     hopeless = int((~attainable).sum())
     q = _q_values(entries, screen.tried | {Kind.single: screen.tried[Kind.single] - hopeless}, attainable)
     significant = [place for place in np.argsort([one.log_p for one in entries], kind="stable") if q[place] <= FALSE_FINDS]
-    finds, quality, ruled_out = [], {}, []
+    finds, quality, ruled_out = [], {}, _by_chance(entries, q)
     for one, quality_, why in _candidates([(entries[place], float(q[place])) for place in significant], bar):
         quality[one.hypothesis.fingerprint] = quality_
         if why is None:
@@ -40,6 +42,22 @@ def judged(screen: Screen, bar: Bar) -> Screened:
     singles = [(int(one.fired.sum()), int(one.hits.sum())) for one in entries if one.kind is Kind.single]
     best = null_of([(fired, len(table), int(table.converted.sum())) for fired, _, table in screen.supports])
     return Screened(tried, tried - hopeless, tuple(finds), quality, tuple(ruled_out), tuple(singles), best)
+
+
+MOST_BY_CHANCE = 10
+
+
+def _by_chance(entries: Sequence[Entry], q: Floats) -> list[Considered]:
+    """The strongest that chance may well have made, with their closed counts."""
+    near = [place for place in np.argsort([one.log_p for one in entries], kind="stable").tolist() if q[place] > FALSE_FINDS][:MOST_BY_CHANCE]
+    told = "Among so many that were tried, chance makes such a one too easily."
+    found = [(entries[place], float(q[place])) for place in near]
+    return [_considered(one.hypothesis, one.closed, (one.closed.fired, one.closed.tp), "chance", told, quality) for one, quality in found]
+
+
+def _considered(hypothesis: Hypothesis, closed: Closed, counted: tuple[int, int], code: str, sentence: str, q: float) -> Considered:
+    low = closed.lift_interval.low if closed.lift_interval else 0.0
+    return Considered(hypothesis, code, sentence, *counted, closed.lift, low, q)
 
 
 def _q_values(entries: Sequence[Entry], m: dict[Kind, int], attainable: Flags) -> Floats:
@@ -77,11 +95,9 @@ def _candidates(significant: Sequence[tuple[Entry, float]], bar: Bar) -> Iterato
 def _why(one: Candidate, q: float, recall: float, converters: int, bar: Bar) -> Considered | None:
     """Why it is ruled out, if it is."""
     if one.sample_size < MINIMUM_FIRES or one.true_positives < MINIMUM_HITS or converters < MINIMUM_CONVERTERS:
-        return considered(one, q, "insufficient", f"It has {one.sample_size} fires, {one.true_positives} hits and {converters} converters: too few.")
+        told = f"It has {one.sample_size} fires, {one.true_positives} hits and {converters} converters: too few."
+        return _considered(one.hypothesis, one.closed, (one.sample_size, one.true_positives), "insufficient", told, q)
     if recall < bar.min_recall:
-        return considered(one, q, "recall", f"It precedes {recall:.1%} of the conversions; the bar asks {bar.min_recall:.0%}.")
+        told = f"It precedes {recall:.1%} of the conversions; the bar asks {bar.min_recall:.0%}."
+        return _considered(one.hypothesis, one.closed, (one.sample_size, one.true_positives), "recall", told, q)
     return None
-
-
-def considered(one: Candidate, q: float | None, code: str, sentence: str) -> Considered:
-    return Considered(one.hypothesis, code, sentence, one.sample_size, one.true_positives, one.closed.lift, one.lift_low, q)

@@ -18,7 +18,7 @@ from backtest.engine import WORTH_COMPILING
 from backtest.events import outcome_key
 from backtest.exposure import exposed_strata
 from backtest.fires import Held, fires_of, held
-from backtest.intervals import FOREVER, Ints
+from backtest.intervals import ALWAYS, FOREVER, Ints
 from backtest.labels import FEWEST, NECESSARY
 from backtest.language import Clause
 from backtest.measures import Truth
@@ -61,8 +61,10 @@ class Part:
 
     @cached_property
     def population(self) -> int:
-        """Units with an entry."""
-        return int((self.log.entry(self.asks) < FOREVER).sum())
+        """Units that could fire: those with an entry, of entrants those who entered in the window."""
+        entry = self.log.entry(self.asks)
+        since = self.log.window.start if self.asks.counts_entrants_only else ALWAYS
+        return int(((entry < FOREVER) & (entry >= since)).sum())
 
     @cached_property
     def counted_by(self) -> dict[str, tuple[int, int]]:

@@ -95,6 +95,8 @@ class Screen:
     supports: list[tuple[Ints, Ints, Table]] = field(default_factory=list)
     columns: dict[Design, list[Sampled]] = field(default_factory=dict)
     models: dict[int, Explained] = field(default_factory=dict)
+    tick: Callable[[], None] = lambda: None
+    """Says that work goes on."""
 
     def table(self, shape: Hypothesis) -> Table:
         design = design_of(shape)
@@ -120,6 +122,8 @@ class Screen:
 
             def instants(one: Hypothesis, own: Sequence[int] = grids.get(design, ()), shared: Sequence[int] = shared) -> Sequence[int]:
                 return shared if usual(one.clauses[0]) else own
+
+            self.tick = lambda before=before: self.progress(before, len(hypotheses), Kind.single.value)
 
             def tell(new: int, before: int = before) -> None:
                 self.progress(before + new, len(hypotheses), Kind.single.value)
@@ -163,7 +167,10 @@ class Screen:
         """log p of first fires by unit days; 0 where they are not known."""
         model, horizon, found = self.model(part), int(part.asks.horizon), np.zeros(len(fires))
         some = [place for place, one in enumerate(fires) if one is not None]
-        tables = [model.unit_days(model.spell(one, horizon)) for one in fires if one is not None]
+        tables = []
+        for one in (one for one in fires if one is not None):
+            tables.append(model.unit_days(model.spell(one, horizon)))
+            self.tick()
         if tables:
             strata = Strata(*(np.stack([getattr(one, name) for one in tables]) for name in ("units", "converters", "fired", "hits")))
             found[some] = _log_p(strata, cmh_z(strata), MUST - 1)
@@ -175,7 +182,8 @@ class Screen:
         """All ordered pairs of these events, within each gap, in the usual spans."""
         spans = ({"first": "7d"}, {"last": "7d"}, {"last": "14d"})
         for done, span in enumerate(spans):
-            self.progress(done, len(spans), Kind.ordered.value)
+            self.tick = lambda done=done: self.progress(done, len(spans), Kind.ordered.value)
+            self.tick()
             shape = self.question.ask(Did(kind="did", match=EventMatch(any_event=True), span=span))
             table = self.table(shape)
             events = timeline(table.part.log, names)
@@ -222,7 +230,7 @@ class Screen:
         """All pairs of usual conditions of one design, and triples from the best of them."""
         tables = [design for design, columns in self.columns.items() if columns and len(self.tables[design]) >= FEWEST_UNITS]
         for done, design in enumerate(sorted(tables)):
-            self.progress(done, len(tables), Kind.pair.value)
+            self.tick = lambda done=done: self.progress(done, len(tables), Kind.pair.value)
             own, others = self._paired(design)
             if own:
                 _Products(self, self.tables[design], own, others).run()
@@ -281,6 +289,7 @@ class _Products:
         """Rows in which both are true, hits among them, and z, for every pair."""
         fired, hits, expected, variance = (np.zeros((len(left), len(right))) for _ in range(4))
         for (start, stop), size, converting in zip(self.table.bounds, self.table.units.tolist(), self.table.converters.tolist(), strict=True):
+            self.screen.tick()
             rows = slice(start, stop)
             both = (left[:, rows] @ right[:, rows].T).astype(np.float64)
             converted = self.table.converted[rows]

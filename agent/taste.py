@@ -23,7 +23,7 @@ def price(clauses: tuple[Clause, ...]) -> float:
 def _of_clause(clause: Clause) -> float:
     cost = _of_span(clause) + sum(_of_match(getattr(clause, role)) for role in ("match", "then", "without") if hasattr(clause, role))
     if isinstance(clause, Did):
-        cost += 0.0 if clause.at_least <= 3 else 0.5 if clause.at_least <= 5 else 1.0
+        cost += 0.3 * (clause.at_least - 1) if clause.at_least <= 3 else min(0.2 * clause.at_least, 2.0)
         cost += 0.0 if clause.count is Counted.events else 0.5
     elif isinstance(clause, Sequence):
         cost += 1.0 + (0.0 if clause.within == DAY else 0.5)

@@ -102,7 +102,7 @@ def test_taste_prefers_one_plain_clause() -> None:
     def told(*clauses: object) -> float:
         return price(question.ask(*clauses).clauses)
 
-    plain = {"kind": "did", "match": "note_shared", "at_least": 2, "span": {"first": "7d"}}
+    plain = {"kind": "did", "match": "note_shared", "span": {"first": "7d"}}
     assert told(plain) == 0
     assert told(plain) < told(plain | {"at_least": 20}) < told(plain, plain | {"match": "day_started"})
     assert told(plain) < told(plain | {"span": {"first": "14d"}})
