@@ -8,7 +8,7 @@
     │   └── StaleVersion           conflict.stale_version  409
     ├── Unauthorized               unauthorized            401  exit 1
     ├── Forbidden                  forbidden               403  exit 1
-    ├── TooMany                    too_many                429  exit 3
+    ├── TooMany                    too_many.requests       429  exit 3
     ├── PostHogError               posthog.failed          502  exit 1   policy never
     │   ├── PostHogUnreachable     posthog.host_unreachable  503  exit 3   policy later    no whole answer came
     │   ├── PostHogBusy            posthog.busy              503  exit 3   policy later    429, 503, other 5xx
@@ -219,13 +219,13 @@ class Forbidden(BetonError):
 class TooMany(BetonError):
     """Asked more often than is allowed. `retry_after` is in seconds."""
 
-    code = "too_many"
+    code = "too_many.requests"
     status = 429
     exit_code = 3
     title = "Too many requests"
     default_fix = "Wait as long as Retry-After says."
 
-    def __init__(self, message: str, *, retry_after: float, code: str | None = None) -> None:
+    def __init__(self, message: str, *, retry_after: float = 1.0, code: str | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after = retry_after
 
