@@ -237,7 +237,7 @@ class BacktestRow(Owned, Row, table=True):
     __tablename__ = "backtest"
     __table_args__ = (sa.Index(None, "hypothesis_id", "created_at"), sa.UniqueConstraint("run_id", "hypothesis_id", "hypothesis_version"))
     id: str = Field(primary_key=True)
-    workspace_id: str = belongs_to("workspace")
+    workspace_id: str = belongs_to("workspace", index=False)  # SQLite would take it for narrower than the key
     hypothesis_id: str = belongs_to("hypothesis", index=False)
     hypothesis_version: int
     run_id: str = belongs_to("run", index=False)
@@ -415,7 +415,7 @@ class AuditEntryRow(Owned, Row, table=True):
     the SHA-256 over the chain before it and the entry: see `audit`."""
 
     __tablename__ = "audit_entry"
-    __table_args__ = (sa.Index(None, "object_type", "object_id"), sa.UniqueConstraint("workspace_id", "number"))
+    __table_args__ = (sa.Index(None, "workspace_id", "object_id", "number"), sa.UniqueConstraint("workspace_id", "number"))
     id: int | None = Field(default=None, primary_key=True)
     workspace_id: str = belongs_to("workspace")
     at: datetime = moment()

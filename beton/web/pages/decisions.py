@@ -51,7 +51,14 @@ def sheet(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], action: 
         return page.go(f"/hypotheses/{hypothesis_id}")
     outlook = reviewing.outlook(place, hypothesis_id, units=page.may(Permission.READ_SIGNALS))
     legal = Action(action) in allowed(outlook.proposal.resource.hypothesis.status)
-    shown: dict[str, Any] = {"outlook": outlook, "one": outlook.proposal, "legal": legal, "reasons": REASONS, "overrides": OVERRIDES, "snoozes": _dates(page)}
+    shown: dict[str, Any] = {
+        "outlook": outlook,
+        "one": outlook.proposal,
+        "legal": legal,
+        "reasons": REASONS,
+        "overrides": OVERRIDES,
+        "snoozes": _dates(page),
+    }
     if page.fragment:
         return page.render(template, inline=True, **shown)
     return page.render("review/sheet.html", title=f"{action.capitalize()}?", at="review", inline=False, sheet=template, **shown)

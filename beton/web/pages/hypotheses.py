@@ -101,7 +101,7 @@ def _others(page: Page, place: ThePlace, hypothesis_id: str) -> list[Any]:
     """What one might compare with: the first of the queue."""
     del page
     with place.store.reading() as tx:
-        found = hypotheses.ranked(tx, hypotheses.Wanted(statuses=(Status.PROPOSED, Status.APPROVED, Status.PAUSED)), limit=20)
+        found = hypotheses.ranked(tx, hypotheses.Wanted(statuses=(Status.PROPOSED,)), limit=20)
     return [one for one in found.data if one.id != hypothesis_id]
 
 

@@ -5,7 +5,7 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,7 @@ class Eyes:
     errors: list[str] = field(default_factory=list)
 
     @contextmanager
-    def page(self, *, width: int = 1440, theme: str = "light", scripts: bool = True) -> Iterator[Any]:
+    def page(self, *, width: int = 1440, theme: str = "light", scripts: bool = True) -> Generator[Any]:
         """A fresh window, signed in."""
         context = self.browser.new_context(
             viewport={"width": width, "height": 900}, color_scheme=theme, java_script_enabled=scripts, reduced_motion="reduce", base_url=self.address

@@ -151,8 +151,13 @@ def numbers(number: int) -> dict[str, Any]:
     """Numbers of a find: the first three clear, the fourth is too weak, the fifth rests on too little, the sixth is a step of the outcome."""
     low = (2.4, 2.1, 1.8, 0.7, 1.9, 1.7, 2.2)[number]
     closed = {"tp": 38, "fp": 66, "fn": 40, "tn": 540}
-    told = result(lift_low=low) | {"lift_vs_baseline": low + 0.9, "lift_vs_baseline_high": low + 1.6, "labels": [], "shrunken_lift": low + 0.5}
-    told["closed"] |= closed | {"lift": low + 0.6, "lift_high": low + 1.4}
+    told: dict[str, Any] = result(lift_low=low) | {
+        "lift_vs_baseline": low + 0.9,
+        "lift_vs_baseline_high": low + 1.6,
+        "labels": [],
+        "shrunken_lift": low + 0.5,
+    }
+    told["closed"] = told["closed"] | closed | {"lift": low + 0.6, "lift_high": low + 1.4}
     told["lead"] = {
         "median_hours": 101.5, "tenth_percentile_hours": 17.2, "share_within_1h": 0.01, "share_within_24h": 0.12, "late_rate": 0.12,
         "actionable_precision": 0.29, "actionable_precision_low": 0.25, "actionable_precision_high": 0.34, "actionable_lift": 2.8,

@@ -2,13 +2,16 @@
 
 import gzip
 import re
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from litestar.testing import TestClient
 
 from beton.app import create_app
+from beton.roles import Role
 from beton.settings import Settings
+from beton.store import members, sessions
 from beton.store.passwords import Passwords
 from beton.web.pages.assets import DIRECTORY, asset, assets
 from beton.work.workplace import Workplace
@@ -63,11 +66,6 @@ def test_behind_a_prefix_every_link_has_it(store, tmp_path, clock):
     place = Workplace(Settings(data_dir=tmp_path, public_url="https://example.test/beton"), store, clock)
     app = create_app(place, jobs=FakeJobs(place), passwords=Passwords(quick=True))
     with TestClient(app, base_url=URL, root_path="/beton", raise_server_exceptions=False) as client:
-        from datetime import timedelta
-
-        from beton.roles import Role
-        from beton.store import members, sessions
-
         with store.transaction() as tx:
             member = members.add(tx, "ada@example.com", Role.ADMIN, actor="set-up")
             token = sessions.begin(tx, member.id, lasts=timedelta(days=3), how="test", actor="set-up")
@@ -75,7 +73,7 @@ def test_behind_a_prefix_every_link_has_it(store, tmp_path, clock):
         for path in ("/review", "/hypotheses", "/help/numbers"):
             answer = ada.get(f"/beton{path}")
             assert answer.status_code == 200
-            targets = [has.get(name) for _, has in read(answer).tags for name in ("href", "src", "action", "hx-get", "hx-post") if has.get(name)]
+            targets = [has[name] for _, has in read(answer).tags for name in ("href", "src", "action", "hx-get", "hx-post") if has.get(name)]
             assert targets
             assert all(one.startswith(("/beton/", "#")) for one in targets), targets
         assert ada.get("/beton/").headers["location"] == "/beton/review"

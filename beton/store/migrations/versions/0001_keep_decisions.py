@@ -338,7 +338,6 @@ def _backtest() -> None:
         sa.UniqueConstraint("run_id", "hypothesis_id", "hypothesis_version", name=op.f("uq_backtest_run_id_hypothesis_id_hypothesis_version")),
     )
     op.create_index(op.f("ix_backtest_hypothesis_id_created_at"), "backtest", ["hypothesis_id", "created_at"])
-    op.create_index(op.f("ix_backtest_workspace_id"), "backtest", ["workspace_id"])
 
 
 def _hypothesis_version() -> None:
@@ -377,7 +376,7 @@ def _audit_entry() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_audit_entry")),
         sa.UniqueConstraint("workspace_id", "number", name=op.f("uq_audit_entry_workspace_id_number")),
     )
-    op.create_index(op.f("ix_audit_entry_object_type_object_id"), "audit_entry", ["object_type", "object_id"])
+    op.create_index(op.f("ix_audit_entry_workspace_id_object_id_number"), "audit_entry", ["workspace_id", "object_id", "number"])
     op.create_index(op.f("ix_audit_entry_workspace_id"), "audit_entry", ["workspace_id"])
 
 
