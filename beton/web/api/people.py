@@ -6,14 +6,14 @@ from litestar import Response, delete, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody
 
-from beton.errors import Forbidden
 from beton.roles import Permission
-from beton.store import api_keys, members, sessions
+from beton.store import api_keys, members
 from beton.web.access.policy import needs
 from beton.web.api.access_resources import CallerRead, InvitationRead, KeyPage, KeyRead, MemberPage, MemberRead, NewKeyRead
 from beton.web.api.asking import refusals
 from beton.web.api.bodies import NewKeyBody, NewMemberBody, RoleBody
 from beton.web.injected import TheActor, TheCaller, ThePlace
+from beton.work.inviting import invite, make_key, put_out
 
 
 @get("/me", opt=needs(Permission.READ), sync_to_thread=False, responses=refusals(), operation_id="readMe", tags=["access"])
@@ -33,11 +33,7 @@ def list_members(place: ThePlace) -> MemberPage:
 @post("/members", opt=needs(Permission.MANAGE_MEMBERS), sync_to_thread=True, responses=refusals(409), operation_id="inviteMember", tags=["access"])
 def invite_member(place: ThePlace, actor: TheActor, data: JSONBody[NewMemberBody]) -> InvitationRead:
     """Invite somebody. The link works once, for seven days; a former one for the same address no more."""
-    with place.store.transaction() as tx:
-        email = members.invitable(tx, data.email)
-        sessions.withdraw_links(tx, email)
-        made, token = sessions.make_link(tx, "invite", email, actor=actor, role=data.role)
-    return InvitationRead.of(made, f"{place.settings.address}/link/{token}")
+    return InvitationRead.of(*invite(place, data.email, data.role, actor=actor))
 
 
 @post(
@@ -66,10 +62,7 @@ def change_role(place: ThePlace, actor: TheActor, member: FromPath[str], data: J
 )
 def remove_member(place: ThePlace, actor: TheActor, member: FromPath[str]) -> MemberRead:
     """Put a member out; their sessions end at once."""
-    with place.store.transaction() as tx:
-        gone = members.remove(tx, member, actor=actor)
-        sessions.withdraw_links(tx, gone.email)
-        return MemberRead.of(gone)
+    return MemberRead.of(put_out(place, member, actor=actor))
 
 
 @get("/keys", opt=needs(Permission.MANAGE_MEMBERS), sync_to_thread=True, responses=refusals(), operation_id="listKeys", tags=["access"])
@@ -83,11 +76,7 @@ def list_keys(place: ThePlace) -> KeyPage:
 @post("/keys", opt=needs(Permission.MANAGE_MEMBERS), sync_to_thread=True, responses=refusals(), operation_id="addKey", tags=["access"])
 def add_key(place: ThePlace, caller: TheCaller, data: JSONBody[NewKeyBody]) -> Response[NewKeyRead]:
     """Make a key for a part of what oneself may do. Keep the `key` of the answer: it is shown this once."""
-    if beyond := set(data.scopes) - caller.permissions:
-        raise Forbidden(f"A key cannot have what its maker has not: {', '.join(sorted(beyond))}.")
-    with place.store.transaction() as tx:
-        key, text = api_keys.issue(tx, data.name, set(data.scopes), actor=caller.actor)
-    return Response(NewKeyRead.with_text(key, text))
+    return Response(NewKeyRead.with_text(*make_key(place, data.name, data.scopes, caller=caller)))
 
 
 @post(

@@ -29,11 +29,11 @@ failing     refusals and failures as pages
 from litestar import Router
 from litestar.di import Provide
 
-from beton.web.pages import assets, decisions, home, hypotheses, page, progress, review, routing, signals, writing
+from beton.web.pages import api_help, assets, decisions, home, hypotheses, page, progress, review, routing, settings, signals, writing
 
 
 def pages_router() -> Router:
     """All screens."""
-    screens = (assets, home, review, hypotheses, writing, decisions, progress, signals, routing)
+    screens = (assets, home, review, hypotheses, writing, decisions, progress, signals, routing, settings, api_help)
     handlers = [handler for screen in screens for handler in screen.HANDLERS]
     return Router(path="/", route_handlers=handlers, dependencies={"page": Provide(page.page_of, sync_to_thread=False)})
