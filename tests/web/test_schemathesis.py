@@ -16,8 +16,8 @@ from tests.web.contract import document
 from tests.web.steps import fired, kept
 
 LEFT_OUT = ("ignored_auth", "positive_data_acceptance")
-"""Two checks of the tool: the first sends requests of its own over a network; the second asks that whatever has the shape is accepted, where definitions
-of hypotheses have a language of their own, whose refusals `test_fuzz` covers."""
+"""Two checks of the tool: the first sends requests of its own over a network; the second asks that whatever has the shape is accepted, where
+definitions of hypotheses have a language of their own, whose refusals `test_fuzz` covers."""
 
 LOOK = {"deadline": None, "suppress_health_check": list(HealthCheck), "phases": (Phase.explicit, Phase.generate, Phase.shrink)}
 
