@@ -2,6 +2,8 @@
 
 import gzip
 import re
+import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -136,6 +138,14 @@ def test_every_number_leads_to_how_it_is_computed(ada, proposed):
         linked = {has["href"].partition("#")[2] for has in read(ada.get(path)).all("a") if has.get("href", "").startswith("/help/numbers#")}
         assert linked
         assert linked <= anchors, linked - anchors
+
+
+def test_starting_the_server_draws_no_picture_yet():
+    told = subprocess.run(
+        [sys.executable, "-c", "import sys, beton.app; print([one for one in ('altair', 'vl_convert', 'sklearn') if one in sys.modules])"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert told.stdout.strip() == "[]"
 
 
 def test_pages_stay_light(ada, proposed):
