@@ -61,7 +61,8 @@ BOOKKEEPING = frozenset(
 )
 """Events that PostHog's libraries send for themselves: nobody does them."""
 
-TELLING = frozenset(("$pathname", "$event_type"))
+ADDRESS, PLACE = "$current_url", "$pathname"
+TELLING = frozenset((ADDRESS, PLACE, "$event_type"))
 """PostHog's own properties that say something of the event; those of `CONTEXT` say something of who enters, and are asked of the entry only. The
 others are identifiers."""
 
@@ -195,17 +196,22 @@ def _set(event: str, path: str) -> EventMatch:
 
 
 def readable(question: Question, taxonomy: Taxonomy, name: str) -> bool:
-    """Whether values of this property are worth a look: few of them are text that says something, or they are numbers."""
+    """Whether values of this property are worth a look: they are few, numbers, or addresses and sentences that `agent.cuts` takes apart."""
     if name in question.properties or (name.startswith("$") and name not in TELLING | CONTEXT):
         return False
     known = taxonomy.property(name)
     if known is None or known.hidden or known.virtual or known.type not in ("string", "numeric", "boolean"):
         return False
-    return known.type == "numeric" or known.cardinality is None or known.cardinality <= MOST_VALUES or _numbers(known.values)
+    few = known.cardinality is None or known.cardinality <= MOST_VALUES
+    return known.type == "numeric" or few or _numbers(known.values) or _texts(name, known.values)
 
 
 def _numbers(values: Sequence[str]) -> bool:
     return bool(values) and all(re.fullmatch(r"-?\d+(\.\d+)?", value) for value in values)
+
+
+def _texts(name: str, values: Sequence[str]) -> bool:
+    return name in (ADDRESS, PLACE) or (bool(values) and all(re.search(r"\s|^/|://", value) for value in values))
 
 
 def _columns(question: Question, taxonomy: Taxonomy, usable: Sequence[EventDefinition]) -> list[tuple[str, str]]:
@@ -215,6 +221,8 @@ def _columns(question: Question, taxonomy: Taxonomy, usable: Sequence[EventDefin
     named = [(one.name, path) for one in (*entering, *usable) if one is not None and one.name not in outcomes for path in one.properties]
     entry = question.entry.events if question.entry else ()
     named = [(event, path) for event, path in named if path not in CONTEXT or event in entry]
+    placed = {event for event, path in named if path == PLACE}  # of an address, the place is what is told by the path
+    named = [(event, path) for event, path in named if path != ADDRESS or event not in placed]
     return [(event, path) for event, path in named if readable(question, taxonomy, path)][:MOST_COLUMNS]
 
 

@@ -1,11 +1,15 @@
-"""Values of properties as conditions: what the discovering part of the log holds, few values one by one, numbers cut where units differ.
+"""Values of properties as conditions: what the discovering part of the log holds, few values one by one, numbers cut where units differ, and of many
+texts what they have in common.
 
 Thresholds are taken from behaviour alone, never from outcomes, and each of them is counted as tried.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +32,20 @@ MOST_NUMBERS = 8
 """Numeric columns that are cut: those of the most widely used events."""
 
 
+MOST_TEXTS = 4
+"""Columns of addresses and sentences that are taken apart: those of the most widely used events."""
+
+MOST_PARTS = 15
+WIDEST_TEXT = 0.8
+"""A part that nearly every text has tells nothing."""
+
+IDENTIFYING = frozenset(("email", "$email", "name", "$name", "first_name", "last_name", "full_name", "phone", "address", "ip", "$ip"))
+"""Properties that say who somebody is: no condition is made of their words."""
+
+_ADDRESS = re.compile(r"^(?:[a-z]+:/)?/")
+_SENTENCE = re.compile(r"\w\s+\w")
+
+
 @dataclass(frozen=True)
 class Carried:
     """An event and one of its properties that was read for it."""
@@ -43,11 +61,14 @@ def cuts(question: Question, singles: Sequence[Hypothesis], log: EventLog, windo
         if (found := _named(clause)) is not None and isinstance(clause, Did) and isinstance(clause.span, First | Last):
             spans.setdefault(found, []).append(clause.span)
     clauses: list[Clause] = []
-    numeric = 0
+    numeric = texts = 0
     for carried, where in spans.items():
         few, numbers = _values(carried, log)
         if few:
             clauses += (Did(kind="did", match=_match(carried, Op.equals, value), span=span) for value in few for span in where)
+        elif (found := text_parts(carried.path, *_counted(carried, log))) and texts < MOST_TEXTS:
+            texts += 1
+            clauses += (Did(kind="did", match=_match(carried, Op.contains, part), span=span) for part in found for span in where[:2])
         elif len(numbers.value) and numeric < MOST_NUMBERS:
             numeric += 1
             clauses += _cut(carried, numbers, where)
@@ -99,6 +120,48 @@ def _values(carried: Carried, log: EventLog) -> tuple[list[str | bool], _Numbers
     few = [int(code) for code in np.argsort(-seen, kind="stable") if seen[code] >= FEWEST_UNITS]
     texts = [value for code in few if isinstance(value := column.values[code], str | bool)]
     return (texts if 1 < len(texts) <= MOST_VALUES else []), none
+
+
+def _counted(carried: Carried, log: EventLog) -> tuple[list[str], list[int]]:
+    """The different texts of a column among the rows of its event, and how often each occurs."""
+    rows = slice(*log.slices.get(carried.event, (0, 0)))
+    column = log.columns.get(carried.path)
+    if column is None:
+        return [], []
+    codes = column.codes[rows]
+    seen = np.bincount(codes[codes >= 0], minlength=len(column.values)).tolist()
+    told = [(value, count) for value, count in zip(column.values, seen, strict=True) if isinstance(value, str) and count]
+    return [value for value, _ in told], [count for _, count in told]
+
+
+def text_parts(path: tuple[str, ...], texts: Sequence[str], seen: Sequence[int]) -> list[str]:
+    """What many different texts have in common: the beginnings of paths where they are addresses, words where they are sentences. The most frequent
+    first, each seen often enough and not nearly always; nothing of texts that are neither, which are names and identifiers."""
+    total = sum(seen)
+    cut = _path_parts if _mostly(texts, seen, _ADDRESS) else _words if _mostly(texts, seen, _SENTENCE) else None
+    if cut is None or path[-1] in IDENTIFYING:
+        return []
+    found: Counter[str] = Counter()
+    for text, count in zip(texts, seen, strict=True):
+        for part in cut(text):
+            found[part] += count
+    fit = [(part, count) for part, count in found.items() if FEWEST_UNITS <= count <= WIDEST_TEXT * total]
+    return [part for part, _ in sorted(fit, key=lambda one: (-one[1], one[0]))[:MOST_PARTS]]
+
+
+def _mostly(texts: Sequence[str], seen: Sequence[int], form: re.Pattern[str]) -> bool:
+    return 2 * sum(count for text, count in zip(texts, seen, strict=True) if form.search(text)) > sum(seen)
+
+
+def _path_parts(text: str) -> set[str]:
+    """`/billing` and `/billing/invoices` of an address, without its host and query; steps with digits name a thing, not a kind."""
+    steps = [step for step in re.split(r"[?#]", re.sub(r"^[a-z]+://[^/]*", "", text))[0].split("/") if step]
+    kinds = list(itertools.takewhile(lambda step: not re.search(r"\d", step) and len(step) <= 40, steps))
+    return {"/" + "/".join(kinds[:depth]) for depth in (1, 2) if len(kinds) >= depth}
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[^\W\d_]{4,24}", text.casefold()))
 
 
 def _cut(carried: Carried, numbers: _Numbers, spans: Sequence[First | Last]) -> Iterator[Clause]:
