@@ -31,7 +31,7 @@ class Pinned(httpx.AsyncBaseTransport):
 
     def __init__(self, reach: Reach, refused: Callable[[BetonError], BetonError] = lambda error: error, resolve: Resolve = resolve) -> None:
         self._reach, self._refused, self._resolve = reach, refused, resolve
-        self._inner = httpx.AsyncHTTPTransport(verify=trusted(), trust_env=False)
+        self._inner: httpx.AsyncBaseTransport = httpx.AsyncHTTPTransport(verify=trusted(), trust_env=False)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send a request to the first of the allowed addresses that can be connected to."""

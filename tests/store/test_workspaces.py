@@ -47,7 +47,7 @@ def other(store: Store) -> Store:
 
 
 def test_every_table_with_a_workspace_is_marked_as_owned() -> None:
-    marked = {str(row.__tablename__) for row in Owned.__subclasses__()}
+    marked = {vars(row)["__tablename__"] for row in Owned.__subclasses__()}
     assert marked == set(OWNED)
     assert set(Row.metadata.tables) - marked == {"workspace", "account"}
 

@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from litestar import Litestar
@@ -287,9 +288,13 @@ def test_over_https_the_cookie_is_bound_to_this_host(place: Workplace, ada: Memb
         assert browser.get("/api/v1/me").status_code == 200
 
 
+def scope_of(address: str) -> Any:
+    return {"client": (address, 1), "scheme": "http"}
+
+
 def test_a_proxy_is_believed_only_where_it_is_trusted():
     headers = {b"x-forwarded-for": "203.0.113.9, 198.51.100.7, 10.0.0.2", b"x-forwarded-proto": "https"}
-    through, direct = {"client": ("10.0.0.1", 1), "scheme": "http"}, {"client": ("192.0.2.1", 1), "scheme": "http"}
+    through, direct = scope_of("10.0.0.1"), scope_of("192.0.2.1")
     proxies = Proxies(["10.0.0.0/8"])
     assert proxies.client_of(through, headers) == "198.51.100.7"  # not what its client claims
     assert proxies.client_of(direct, headers) == "192.0.2.1"
