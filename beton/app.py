@@ -29,7 +29,7 @@ from beton.web.access.policy import check_policies
 from beton.web.access.repeats import Repeats
 from beton.web.access.signing_in import Entrance
 from beton.web.api import api_router
-from beton.web.injected import Hands, Jobs, TryRoute, provided
+from beton.web.injected import Hands, Jobs, Reach, TryRoute, provided
 from beton.web.openapi import openapi
 from beton.web.pages import pages_router
 from beton.web.problems import HANDLERS, add_headers, log_failure
@@ -58,14 +58,16 @@ def create_app(
     *,
     jobs: Jobs,
     try_route: TryRoute = try_now,
+    reach: Reach | None = None,
     host_names: Collection[str] = (),
     passwords: Passwords | None = None,
     on_stop: Callable[[], None] | None = None,
 ) -> Litestar:
     """The application over an open workplace.
 
-    `jobs` do the long work. `host_names` are names, besides those of loopback and of the settings, by which the server may be called. `on_stop` is
-    called when the last request has been answered, and may block. Raises where a handler does not say who may use it.
+    `jobs` do the long work, `reach` asks PostHog while somebody waits. `host_names` are names, besides those of loopback and of the settings, by
+    which the server may be called. `on_stop` is called when the last request has been answered, and may block. Raises where a handler does not say
+    who may use it.
     """
     door = Door.of(place.settings, frozenset(host_names))
 
@@ -80,7 +82,7 @@ def create_app(
     signing = [signing_in.router(entrance), *([oidc.router(entrance)] if place.settings.oidc_issuer else [])]
     app = Litestar(
         route_handlers=[api_router(), *probes.HANDLERS, openapi, *signing, pages_router()],
-        dependencies=provided(place, Hands(jobs, try_route)),
+        dependencies=provided(place, Hands(jobs, try_route, reach or Reach())),
         middleware=[Doorkeeper(place.store, door), Repeats(place.store)],
         guards=[no_forgery],
         exception_handlers=HANDLERS,

@@ -77,15 +77,24 @@ def share_values(tx: Transaction, connection_id: str, *, allowed: bool, actor: s
 
 def add_fact(tx: Transaction, connection_id: str, text: str, *, actor: str) -> Fact:
     """Write a fact down."""
-    plain = " ".join(text.split())
-    if not plain or len(plain) > LONGEST_FACT:
-        raise BadInput(f"A fact is a sentence of at most {LONGEST_FACT} characters.", code="fact.length")
+    plain = _sentence(text)
     if len(facts(tx, connection_id)) >= MOST_FACTS:
         raise BadInput(f"There are {MOST_FACTS} facts already.", code="fact.too_many", fix="Remove one that matters less.")
     row = FactRow(id=new_id("fct"), workspace_id=tx.workspace_id, connection_id=connection_id, text=plain, written_by=actor, created_at=tx.now)
     tx.session.add(row)
     audit.write(tx, actor, "fact.add", "fact", row.id, after={"text": plain})
     tx.session.flush()
+    return _fact(row)
+
+
+def change_fact(tx: Transaction, fact_id: str, text: str, *, actor: str) -> Fact:
+    """Write a fact in other words."""
+    row = _fact_row(tx, fact_id)
+    plain = _sentence(text)
+    if plain != row.text:
+        audit.write(tx, actor, "fact.change", "fact", fact_id, before={"text": row.text}, after={"text": plain})
+        row.text, row.written_by = plain, actor
+        tx.session.flush()
     return _fact(row)
 
 
@@ -97,13 +106,25 @@ def facts(tx: Transaction, connection_id: str) -> list[Fact]:
 
 def remove_fact(tx: Transaction, fact_id: str, *, actor: str) -> Fact:
     """Forget a fact; that it was there stays in the audit log."""
-    row = tx.session.get(FactRow, fact_id)
-    if row is None:
-        raise NotFound(f"There is no fact {fact_id}.", fix="List them with: beton facts list")
+    row = _fact_row(tx, fact_id)
     kept = _fact(row)
     tx.session.delete(row)
     audit.write(tx, actor, "fact.remove", "fact", fact_id, before={"text": kept.text})
     return kept
+
+
+def _sentence(text: str) -> str:
+    plain = " ".join(text.split())
+    if not plain or len(plain) > LONGEST_FACT:
+        raise BadInput(f"A fact is a sentence of at most {LONGEST_FACT} characters.", code="fact.length")
+    return plain
+
+
+def _fact_row(tx: Transaction, fact_id: str) -> FactRow:
+    row = tx.session.get(FactRow, fact_id)
+    if row is None:
+        raise NotFound(f"There is no fact {fact_id}.", fix="List them with: beton facts list")
+    return row
 
 
 def _question(row: QuestionRow) -> ConfirmedQuestion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,10 +12,13 @@ from litestar import Request
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 from litestar.params import SkipValidation
+from pydantic import SecretStr
 
 from beton.errors import Unauthorized
 from beton.roles import Caller
 from beton.store.records import Connection, Run
+from beton.work import connecting
+from beton.work.observing import observe
 from beton.work.workplace import Workplace
 
 Ask = Request[Caller | None, Any, State]
@@ -37,11 +41,46 @@ TryRoute = Callable[[Workplace, str], int]
 
 
 @dataclass(frozen=True)
+class NewProject:
+    """A PostHog project as somebody has written it down."""
+
+    name: str
+    host: str
+    project_id: str
+    api_key: SecretStr
+    share: float
+
+
+class Reach:
+    """What handlers ask of PostHog while the caller waits, from their thread: some seconds each. Raises `PostHogError`."""
+
+    sample: Callable[[Workplace, str], Connection] | None = None
+    """Starts the sample project and connects it for an actor; `None` where it is not installed."""
+
+    def connect(self, place: Workplace, project: NewProject, actor: str) -> Connection:
+        """Keep a project that passes all checks."""
+        return asyncio.run(connecting.connect(place, **vars(project), actor=actor))
+
+    def check(self, place: Workplace, connection: Connection) -> bool:
+        """Check a kept connection again, and remember how it went."""
+        return asyncio.run(connecting.recheck(place, connection)).ok
+
+    def replace_key(self, place: Workplace, connection: Connection, api_key: SecretStr, actor: str) -> None:
+        """Another key, if it passes every check."""
+        asyncio.run(connecting.replace_key(place, connection, api_key, actor=actor))
+
+    def read_names(self, place: Workplace, connection: Connection) -> None:
+        """Read the names of a project anew."""
+        asyncio.run(observe(place, connection))
+
+
+@dataclass(frozen=True)
 class Hands:
-    """Work that reaches out of this process: durable jobs and one request to a stranger."""
+    """Work that reaches out of this process: durable jobs, one request to a stranger, and some to PostHog."""
 
     jobs: Jobs
     try_route: TryRoute
+    reach: Reach
 
 
 ThePlace = NamedDependency[SkipValidation[Workplace]]

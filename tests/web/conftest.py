@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from litestar import Litestar
 from litestar.testing import TestClient
+from pydantic import SecretStr
 
 from beton.app import create_app
-from beton.errors import DestinationTimeout
+from beton.errors import DestinationTimeout, PostHogError
 from beton.roles import Permission
 from beton.settings import Settings
-from beton.store import api_keys, connections, runs
+from beton.store import api_keys, connections, runs, taxonomies
 from beton.store.passwords import Passwords
 from beton.store.records import Connection, Run
 from beton.store.store import Store
+from beton.web.injected import NewProject, Reach
 from beton.work.workplace import Workplace
 from tests.web.contract import Contract
 
@@ -55,6 +57,49 @@ class FakeReceiver:
         return self.status
 
 
+@dataclass
+class FakeReach(Reach):
+    """A PostHog project that knows a few names, or refuses with `problem`."""
+
+    problem: PostHogError | None = None
+    known: dict[str, Any] = field(default_factory=dict)
+
+    def connect(self, place: Workplace, project: NewProject, actor: str) -> Connection:
+        self._refuse()
+        with place.store.transaction() as tx:
+            key = project.api_key.get_secret_value()
+            made = connections.add(tx, name=project.name, host=project.host, project_id=project.project_id, api_key=key, actor=actor)
+            return connections.checked(tx, made.id, "working")
+
+    def check(self, place: Workplace, connection: Connection) -> bool:
+        with place.store.transaction() as tx:
+            connections.checked(tx, connection.id, "failing" if self.problem else "working", problem=self.problem and self.problem.message)
+        return self.problem is None
+
+    def replace_key(self, place: Workplace, connection: Connection, api_key: SecretStr, actor: str) -> None:
+        self._refuse()
+        with place.store.transaction() as tx:
+            connections.replace_key(tx, connection.id, api_key.get_secret_value(), actor=actor)
+
+    def read_names(self, place: Workplace, connection: Connection) -> None:
+        self._refuse()
+        with place.store.transaction() as tx:
+            taxonomies.save(tx, connection.id, self.known or NAMES, None)
+
+    def _refuse(self) -> None:
+        if self.problem is not None:
+            raise self.problem
+
+
+NAMES = {
+    "taken_at": "2026-03-02T00:00:00Z", "window_days": 30, "properties": [], "group_types": [], "notes": [],
+    "events": [
+        {"name": name, "volume": volume, "units": volume // 2}
+        for name, volume in (("page_viewed", 5000), ("user_signed_up", 900), ("invited_teammate", 400), ("subscription_started", 130))
+    ],
+}  # fmt: skip
+
+
 @pytest.fixture
 def place(store: Store, tmp_path: Path, clock) -> Workplace:
     return Workplace(Settings(data_dir=tmp_path), store, clock)
@@ -71,8 +116,13 @@ def receiver() -> FakeReceiver:
 
 
 @pytest.fixture
-def app(place: Workplace, jobs: FakeJobs, receiver: FakeReceiver) -> Litestar:
-    return create_app(place, jobs=jobs, try_route=receiver, host_names=["beton.example.test"], passwords=Passwords(quick=True))
+def reach() -> FakeReach:
+    return FakeReach()
+
+
+@pytest.fixture
+def app(place: Workplace, jobs: FakeJobs, receiver: FakeReceiver, reach: FakeReach) -> Litestar:
+    return create_app(place, jobs=jobs, try_route=receiver, reach=reach, host_names=["beton.example.test"], passwords=Passwords(quick=True))
 
 
 @pytest.fixture

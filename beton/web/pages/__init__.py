@@ -29,11 +29,26 @@ failing     refusals and failures as pages
 from litestar import Router
 from litestar.di import Provide
 
-from beton.web.pages import api_help, assets, decisions, home, hypotheses, page, progress, review, routing, settings, signals, writing
+from beton.web.pages import (
+    api_help,
+    assets,
+    data,
+    decisions,
+    home,
+    hypotheses,
+    page,
+    progress,
+    review,
+    routing,
+    settings,
+    signals,
+    start,
+    writing,
+)
 
 
 def pages_router() -> Router:
     """All screens."""
-    screens = (assets, home, review, hypotheses, writing, decisions, progress, signals, routing, settings, api_help)
+    screens = (assets, home, review, hypotheses, writing, decisions, progress, signals, routing, settings, data, start, api_help)
     handlers = [handler for screen in screens for handler in screen.HANDLERS]
     return Router(path="/", route_handlers=handlers, dependencies={"page": Provide(page.page_of, sync_to_thread=False)})

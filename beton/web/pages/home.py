@@ -11,15 +11,17 @@ from litestar.handlers import HTTPRouteHandler
 from beton.roles import Permission
 from beton.web.access.forms import inside
 from beton.web.access.policy import needs
+from beton.web.injected import ThePlace
 from beton.web.pages.page import THEME, THEMES, FormFields, ThePage, text
+from beton.work.beginning import is_empty
 
 A_YEAR = 365 * 86_400
 
 
-@get("/", sync_to_thread=False, opt=needs(Permission.READ), include_in_schema=False)
-def entrance(page: ThePage) -> Response[str]:
-    """The day begins with what waits for a decision."""
-    return page.go("/review")
+@get("/", sync_to_thread=True, opt=needs(Permission.READ), include_in_schema=False)
+def entrance(page: ThePage, place: ThePlace) -> Response[str]:
+    """The day begins with what waits for a decision; the first of all, with setting things up."""
+    return page.go("/start" if is_empty(place) else "/review")
 
 
 @post("/theme", sync_to_thread=False, opt=needs(Permission.READ), include_in_schema=False)

@@ -21,7 +21,7 @@ from tests.web.conftest import URL, FakeJobs
 from tests.web.pages.conftest import Person, read
 
 
-def test_the_day_begins_in_review(ada):
+def test_the_day_begins_in_review(ada, connection):
     assert ada.get("/").headers["location"] == "/review"
 
 
@@ -78,7 +78,7 @@ def test_behind_a_prefix_every_link_has_it(store, tmp_path, clock):
             targets = [has[name] for _, has in read(answer).tags for name in ("href", "src", "action", "hx-get", "hx-post") if has.get(name)]
             assert targets
             assert all(one.startswith(("/beton/", "#")) for one in targets), targets
-        assert ada.get("/beton/").headers["location"] == "/beton/review"
+        assert ada.get("/beton/").headers["location"] == "/beton/start"
 
 
 def test_colours_are_chosen_and_kept(ada):
