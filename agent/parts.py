@@ -32,8 +32,10 @@ from backtest.truth import truth
 AT_ONCE = 256
 """Hypotheses that the kernel is given at a time, so that progress can be told in between."""
 
-PSEUDO_FIRES = 20
-"""Lift is shrunk by so many imagined fires at the base rate before it ranks: the best of many is otherwise the luckiest (numbers section 5)."""
+PSEUDO_FIRES = 10
+"""Lift is shrunk by so many imagined fires at the base rate before it ranks: the best of many is otherwise the luckiest (numbers section 5). So many
+make what is displayed hold on later data: of 70 lines of fifteen generated projects the median of confirmed over displayed lift was 0.96 with none,
+1.01 with 10 and 1.07 with 20."""
 
 
 @dataclass

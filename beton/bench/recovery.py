@@ -46,7 +46,8 @@ class Sought:
 @dataclass(frozen=True)
 class Shown:
     """One list. `steps` and `of_no_use` are the recommended lines that name such an event, in words; `jaccards` belong to the pairs of lines,
-    `retained` (confirmed lift over displayed lift) to the lines; `ended` tells of every ended effect whether a recommendation repeats it."""
+    `retained` (confirmed lift over displayed lift) to the lines without a label: nothing is promised of the others; `ended` tells of every ended
+    effect whether a recommendation repeats it."""
 
     world: str
     seed: int
@@ -82,7 +83,8 @@ def shown(project: Project, seed: int, found: Found) -> Shown:
     log = project.log([*lines, *(one for _, one in causes), *ended, project.question.ask({"kind": "age", "at_least": "1d"})])
     fired = {one.fingerprint: _fired(one, log) for one in [*lines, *(one for _, one in causes), *ended]}
     clearing = [fired[one.fingerprint] for one in clear]
-    retained = {one.hypothesis.fingerprint: kept for one in proposals if (kept := _retained(one.backtest, one.shrunken_lift)) is not None}
+    promising = [one for one in proposals if not one.backtest["labels"]]
+    retained = {one.hypothesis.fingerprint: kept for one in promising if (kept := _retained(one.backtest, one.shrunken_lift)) is not None}
     return Shown(
         world=project.name,
         seed=seed,
