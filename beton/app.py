@@ -104,8 +104,11 @@ def create_app(
     return app
 
 
-def serve(settings: Settings, *, clock: Callable[[], datetime] = utc_now, tell: Callable[[str], None] = lambda _: None) -> None:
-    """Answer requests and do the jobs until told to stop; `tell` gets the address as soon as it can be called.
+def serve(
+    settings: Settings, *, clock: Callable[[], datetime] = utc_now, tell: Callable[[str], None] = lambda _: None, reach: Reach | None = None
+) -> None:
+    """Answer requests and do the jobs until told to stop; `tell` gets the address as soon as it can be called, `reach` asks PostHog while somebody
+    waits.
 
     Raises before it listens when something of that cannot be had. What is opened here is closed in the application's lifespan: uvicorn passes
     the signal that stopped it on to this process afterwards, which ends it.
@@ -124,7 +127,7 @@ def serve(settings: Settings, *, clock: Callable[[], datetime] = utc_now, tell: 
         jobs = start_jobs(place)
         opened.callback(stop_jobs, jobs)
         run = uvicorn.Config(
-            Prefixed(create_app(place, jobs=jobs, on_stop=opened.close), settings.base),
+            Prefixed(create_app(place, jobs=jobs, reach=reach, on_stop=opened.close), settings.base),
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
             server_header=False,

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import ExitStack
+from importlib.util import find_spec
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
 from beton.cli.opening import opened, set_up_link
 from beton.cli.options import AsJson
 from beton.cli.printing import print_json, say, write
+
+if TYPE_CHECKING:
+    from beton.web.injected import Reach
 
 
 def serve(
@@ -37,7 +42,22 @@ def serve(
             say(f"Nobody can sign in yet. The first admin opens this address, which works once: {link}")
         say(f"Beton answers at {url}; Ctrl-C stops.")
 
-    app.serve(settings, tell=tell)
+    with ExitStack() as ending:
+        app.serve(settings, tell=tell, reach=_reach(ending))
+
+
+def _reach(ending: ExitStack) -> Reach:
+    """With the sample project, where the sandbox that serves it is installed."""
+    from beton.web.injected import Reach
+
+    reach = Reach()
+    if find_spec("chdb") is not None and find_spec("hogql_parser") is not None:
+        from beton.demo.sample import Sample
+
+        sample = Sample()
+        ending.callback(sample.close)
+        reach.sample = sample
+    return reach
 
 
 def worker(*, as_json: AsJson = False) -> None:

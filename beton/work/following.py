@@ -55,6 +55,16 @@ class Sent:
 
 
 @dataclass(frozen=True)
+class Group:
+    """How often an event is among the receipts, and from when to when."""
+
+    event: str
+    count: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True)
 class Seen:
     """A signal with all that is said of it."""
 
@@ -69,6 +79,15 @@ class Seen:
     sent: tuple[Sent, ...]
     feedback: GivenFeedback | None
     owner: str | None
+
+    @property
+    def grouped(self) -> tuple[Group, ...]:
+        """The receipts by event, in the order of their last ones."""
+        found: dict[str, list[datetime]] = {}
+        for receipt in self.signal.receipts:
+            found.setdefault(receipt.event, []).append(receipt.at)
+        groups = [Group(event, len(times), min(times), max(times)) for event, times in found.items()]
+        return tuple(sorted(groups, key=lambda one: one.last))
 
     @property
     def kept_promise(self) -> tuple[int, int] | None:

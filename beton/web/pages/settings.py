@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +34,8 @@ BAR = (
     ("min_precision", "Precision, at least", "0 to 1, empty: any", "0.01", "precision"),
 )
 """Name, label, unit, step of the field, and where it is explained."""
+
+LONGEST_TOLD = 160
 
 MEANINGS = {
     Role.VIEWER: "reads everything but the audit log",
@@ -163,10 +166,15 @@ def audit_log(
     )
 
 
-def changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[tuple[str, Any, Any]]:
-    """Name, former and present value of what differs."""
+def changes(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[tuple[str, str, str]]:
+    """Name, former and present value of what differs, as texts; nothing where there was or is none."""
     old, new = before or {}, after or {}
-    return [(name, old.get(name), new.get(name)) for name in {**old, **new} if old.get(name) != new.get(name)]
+    return [(name, _told(old.get(name)), _told(new.get(name))) for name in {**old, **new} if old.get(name) != new.get(name)]
+
+
+def _told(value: Any) -> str:
+    told = "" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    return told if len(told) <= LONGEST_TOLD else told[: LONGEST_TOLD - 1] + "…"
 
 
 def _bar(

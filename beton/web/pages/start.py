@@ -38,11 +38,11 @@ def sample(page: ThePage, place: ThePlace, hands: TheHands, data: FormFields) ->
     """The sample project: generated events, served on this machine by a local PostHog."""
     del data
     if hands.reach.sample is None:
-        raise Conflict("The sample project is not installed here.", code="sandbox.missing", fix="Run: pip install 'beton[sandbox]'; or: beton demo")
+        raise BadInput("The sample project is not installed here.", code="sandbox.missing", fix="Run: pip install 'beton[sandbox]'")
     try:
         made = hands.reach.sample(place, page.actor)
         problem = read_again(hands, place, made)
-    except (BadInput, PostHogError) as error:
+    except (BadInput, Conflict, PostHogError) as error:
         problem = error
     return page.go("/start") if problem is None else _first_run(page, place, hands, refused=problem)
 

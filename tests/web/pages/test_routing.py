@@ -24,7 +24,7 @@ def test_routes_and_deliveries_are_told_with_what_went_wrong(viewer, desk):
         "https://hooks.example.net",
         "On",
         "Given up 1",
-        "Failed, tried again 10",
+        "Trying again 10",
         "422 The receiver answered 422.",
         "140 ms",
         "in 5 minutes",

@@ -74,7 +74,7 @@ def test_a_failed_or_empty_search_says_what_to_do(ada, store, connection, reach,
 
 
 def test_the_sample_project_is_one_click_where_it_is_installed(ada, store, reach, place):
-    assert ada.post("/start/sample").status_code == 409
+    assert ada.post("/start/sample").status_code == 422
     made = []
 
     def sample(where, actor):
