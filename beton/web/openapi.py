@@ -32,6 +32,21 @@ from beton.web.problems import MEDIA_TYPE
 
 _REF = "#/components/schemas/{model}"
 _SCHEME = "key"
+_STREAMS: dict[str, dict[str, Any]] = {
+    "text/csv": {"type": "string"},
+    "text/event-stream": {
+        "type": "object",
+        "description": "Each event of the stream.",
+        "properties": {
+            "event": {"type": "string", "enum": ["progress", "over"]},
+            "data": {"type": "string", "contentMediaType": "application/json", "contentSchema": {"$ref": _REF.format(model="RunRead")}},
+        },
+        "required": ["event", "data"],
+        "additionalProperties": False,
+    },
+}
+"""What is no JSON, as far as the description can tell."""
+
 _DESCRIPTION = """Hypotheses about which behaviour predicts an outcome, tested on the events of a PostHog project, decided on by people,
 and the signals of those that were approved.
 
@@ -57,6 +72,7 @@ def openapi_document() -> dict[str, Any]:
         route_handlers=[api_router(), healthz, readyz],
         # What handlers are handed stays unnamed here: they are only described, never called.
         dependencies={name: Provide(lambda: None, sync_to_thread=False) for name in NAMES},
+        logging_config=None,
         openapi_config=OpenAPIConfig(
             title="Beton",
             version=version("beton"),
@@ -103,8 +119,8 @@ def _tell(operation: dict[str, Any], shared: dict[str, Any]) -> None:
     responses = operation["responses"]
     for status, response in responses.items():
         for media, told in response.get("content", {}).items():
-            if media in ("text/event-stream", "text/csv"):
-                told["schema"] = {"type": "string"}
+            if media in _STREAMS:
+                told["schema"] = _STREAMS[media]
         if MEDIA_TYPE in response.get("content", {}):
             shared[f"problem_{status}"] = response
             responses[status] = {"$ref": f"#/components/responses/problem_{status}"}

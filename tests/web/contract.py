@@ -57,7 +57,13 @@ def check_answer(response: httpx.Response) -> None:
     assert response.headers["content-type"].removesuffix("; charset=utf-8") == media_type
     for header in described.get("headers", {}):
         assert response.status_code >= 400 or header in response.headers
-    check(content["schema"], response.text if media_type == "text/event-stream" else response.json())
+    for value in events_of(response.text) if media_type == "text/event-stream" else [response.json()]:
+        check(content["schema"], value)
+
+
+def events_of(stream: str) -> list[dict[str, str]]:
+    """Server-sent events, field by field."""
+    return [dict(line.split(": ", 1) for line in one.splitlines()) for one in stream.replace("\r\n", "\n").split("\n\n") if one]
 
 
 class Contract:

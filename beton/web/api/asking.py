@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime
 from typing import Annotated, Any, TypeVar
 
+from litestar.connection import ASGIConnection
 from litestar.datastructures import ResponseHeader
+from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import HeaderParameter, QueryParameter
 
@@ -21,6 +24,7 @@ Limit = Annotated[int, QueryParameter(ge=1, le=LARGEST_PAGE, description="Most e
 Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
 IfMatch = Annotated[str | None, HeaderParameter(name="If-Match", description='The ETag that was looked at, such as `"3"`.')]
 _ETAG = re.compile(r'(?:W/)?"?(\d{1,9})"?')
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 _REFUSALS = {
     400: "Malformed: not JSON, or nested too deeply.",
     401: "No session and no key, or not a valid one.",
@@ -65,6 +69,22 @@ def lost_cursor() -> BadInput:
     """The refusal of a cursor that leads nowhere."""
     fault = Fault("cursor", "leads nowhere")
     return BadInput("The listing cannot go on from there.", [fault], code="input.cursor", fix="Begin again without a cursor.")
+
+
+def as_described(connection: ASGIConnection, handler: BaseRouteHandler) -> None:
+    """`BadInput` for parameters that the framework reads too kindly: `null` would be one that is missing, and a number seconds since 1970; the
+    answer would be one to another question."""
+    known = handler.parsed_fn_signature.parameters
+    for name, value in connection.query_params.multi_items():
+        kinds = known[name].args if name in known else (str,)
+        if value.lower() == "null" and str not in kinds:
+            raise _misshapen(name, "is null: leave it out instead")
+        if datetime in kinds and not _DAY.match(value):
+            raise _misshapen(name, "is not an instant in RFC 3339, such as 2026-01-31T09:00:00Z")
+
+
+def _misshapen(name: str, why: str) -> BadInput:
+    return BadInput("The request has not the shape that is asked for.", [Fault(name, why)])
 
 
 ETAG = [ResponseHeader(name="ETag", documentation_only=True, description="The row version, in quotes.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator, model_validator
 
 from beton.roles import Permission, Role
 from beton.signals import Feedback
@@ -22,11 +22,23 @@ def in_utc(at: datetime) -> datetime:
         raise ValueError("is beyond the calendar") from None
 
 
-Instant = Annotated[AwareDatetime, AfterValidator(in_utc)]
+def _text(value: Any) -> Any:
+    """Refuses numbers, which would be read as seconds since 1970."""
+    if isinstance(value, str):
+        return value
+    raise ValueError("is not an instant in RFC 3339, such as 2026-01-31T09:00:00Z")
+
+
+Instant = Annotated[AwareDatetime, BeforeValidator(_text, json_schema_input_type=AwareDatetime), AfterValidator(in_utc)]
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+Flag = Annotated[bool, Strict()]
+"""As the description has them: neither `true` nor `"1"` is a number."""
+
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Words = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=200, description="Name or id of a connection.")]
-WindowDays = Annotated[float, Field(gt=0, le=LONGEST_WINDOW_DAYS, description="Days of history, ending a minute ago.")]
+WindowDays = Annotated[Number, Field(gt=0, le=LONGEST_WINDOW_DAYS, description="Days of history, ending a minute ago.")]
 
 
 class Body(BaseModel):
@@ -50,13 +62,21 @@ class Body(BaseModel):
                 waiting += one
         return data
 
+    @field_validator("window_days", "max_q", "min_lift_low", "min_recall", "min_precision", mode="before", check_fields=False)
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        """To Python `true` is a number, and even to strict fields of fractions."""
+        if isinstance(value, bool):
+            raise ValueError("is not a number")
+        return value
+
 
 class NewHypothesisBody(Body):
     """A hypothesis that a person or a program has written."""
 
     connection: Name
     definition: dict[str, Any] = Field(description="The hypothesis in the language: see docs/reference/hypothesis.schema.json.")
-    selected: bool = Field(
+    selected: Flag = Field(
         default=False, description="True when it was chosen after looking at the data it will be tested on: then only later data confirm it."
     )
 
@@ -64,7 +84,7 @@ class NewHypothesisBody(Body):
 class Decision(Body):
     """A decision about what was seen. Without `row_version` and `If-Match` it is about whatever is there now."""
 
-    row_version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="The row version that was looked at; stale ones are refused.")
+    row_version: Whole | None = Field(default=None, ge=1, le=2**31 - 1, description="The row version that was looked at; stale ones are refused.")
 
 
 class Approval(Decision):
@@ -110,8 +130,8 @@ class QuestionBody(Body):
     entry: str | dict[str, Any] | None = Field(default=None, description="The event that starts a unit's clock, as in a hypothesis.")
     unit: str | dict[str, Any] = Field(default="person", description="Whose behaviour, as in a hypothesis.")
     window_days: WindowDays = 90
-    leave_out_internal: bool = Field(default=False, description="Add the suggested filters against internal traffic to the entry event.")
-    share_values: bool | None = Field(default=None, description="Whether a model may see values of event properties. Null: as before.")
+    leave_out_internal: Flag = Field(default=False, description="Add the suggested filters against internal traffic to the entry event.")
+    share_values: Flag | None = Field(default=None, description="Whether a model may see values of event properties. Null: as before.")
 
 
 class FactBody(Body):
@@ -126,6 +146,13 @@ class NewRouteBody(Body):
     name: Line
     url: Annotated[str, Field(min_length=1, max_length=2048)]
     secret: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(default=None, description="A signing secret of your own.")
+    notices: Flag = Field(default=False, description="Whether it also gets every change of a hypothesis's status.")
+
+
+class RouteChange(Body):
+    """What a route gets besides signals."""
+
+    notices: Flag = Field(description="Whether it gets every change of a hypothesis's status.")
 
 
 class FeedbackBody(Body):
@@ -164,16 +191,16 @@ class NewKeyBody(Body):
 class BarBody(Body):
     """The workspace's own bar. What is left out is the installation's."""
 
-    max_q: float = Field(default=0.1, gt=0, le=1)
-    min_lift_low: float = Field(default=1.5, ge=0, le=1000)
-    min_fires: int = Field(default=20, ge=1)
-    min_true_positives: int = Field(default=5, ge=1)
-    min_recall: float = Field(default=0.05, ge=0, le=1)
-    min_precision: float | None = Field(default=None, ge=0, le=1)
+    max_q: Number = Field(default=0.1, gt=0, le=1)
+    min_lift_low: Number = Field(default=1.5, ge=0, le=1000)
+    min_fires: Whole = Field(default=20, ge=1)
+    min_true_positives: Whole = Field(default=5, ge=1)
+    min_recall: Number = Field(default=0.05, ge=0, le=1)
+    min_precision: Number | None = Field(default=None, ge=0, le=1)
 
 
 TAKEN: tuple[type[BaseModel], ...] = (
-    NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody, NewRouteBody,
+    NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody, NewRouteBody, RouteChange,
     NewMemberBody, RoleBody, NewKeyBody, BarBody, FeedbackBody, AgainBody,
 )  # fmt: skip
 """Every body that the API takes in."""
