@@ -21,6 +21,7 @@ from beton.store.records import BacktestFire, Connection, Hypothesis, NewBacktes
 from beton.store.store import Store
 from beton.work.workplace import Workplace
 from tests.web.conftest import URL
+from tests.web.pages.browser import FLAGS, Eyes, chromium, served
 from tests.web.pages.live import Desk, fire
 from tests.web.steps import result
 
@@ -208,3 +209,37 @@ def _fire(now: Any, number: int) -> BacktestFire:
 def desk(store: Store, place: Workplace, connection: Connection, proposed: list[Hypothesis]) -> Desk:
     """The best of the proposals is approved, and units have fired."""
     return fire(store, place, connection, proposed)
+
+
+REFUSALS = ("the server responded with a status of 4", "Response Status Error Code 4")
+"""What a browser and htmx write down about a refusal that was asked for."""
+
+
+@pytest.fixture(scope="module")
+def playing() -> Generator[object]:
+    """One browser for all tests of a file. Longer it may not stay: while it is there, its event loop runs in this thread."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="NO BROWSER: playwright is not installed, so the pages were not looked at.")
+    path = chromium()
+    with sync_api.sync_playwright() as running:
+        browser = running.chromium.launch(executable_path=path, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def eyes(eyes_on_nothing: Eyes, proposed: list[Hypothesis]) -> Eyes:
+    """Ada's, on seven proposals."""
+    return eyes_on_nothing
+
+
+@pytest.fixture
+def eyes_on_nothing(playing, app: Litestar, store: Store) -> Generator[Eyes]:
+    """Ada's, on an empty workspace. In the end: nobody else was asked for anything, and nothing went wrong in a script."""
+    with store.transaction() as tx:
+        member = members.add(tx, "ada@example.com", Role.ADMIN, actor="set-up", name="Ada Lovelace")
+        token = sessions.begin(tx, member.id, lasts=timedelta(days=3), how="test", actor="set-up")
+    with served(app) as address:
+        looking = Eyes(playing, address, token)
+        yield looking
+    assert looking.elsewhere == []
+    assert [one for one in looking.errors if not any(told in one for told in REFUSALS)] == []

@@ -20,6 +20,8 @@ class Desk:
     routes: list[Route]
     signals: list[Signal]
     """The first detected first."""
+    dead: str
+    """The id of the delivery that was given up."""
 
 
 def fire(store: Store, place: Workplace, connection: Connection, proposed: list[Hypothesis]) -> Desk:
@@ -44,12 +46,14 @@ def fire(store: Store, place: Workplace, connection: Connection, proposed: list[
         live.advance(tx, connection.id, "test", tx.now - timedelta(minutes=2))
         written = sorted(signals.listing(tx).data, key=lambda one: units.index(one.unit_id or ""))
         questions.add_fact(tx, connection.id, "The 12th of May was an outage.", actor="ada")
+        dead = ""
         claimed = deliveries.claim(tx, limit=50, lease=timedelta(minutes=1))
         for one in claimed:
             at = [each.id for each in written].index(one.delivery.signal_id)
             if at == 0 or (at == 1 and one.delivery.route_id == made[0].id):
                 outcome = AttemptOutcome(status=DeliveryStatus.DELIVERED, status_code=204, latency_ms=87, response_head="ok")
             elif at == 1:
+                dead = one.delivery.id
                 outcome = AttemptOutcome(
                     status=DeliveryStatus.DEAD,
                     status_code=422,
@@ -63,4 +67,4 @@ def fire(store: Store, place: Workplace, connection: Connection, proposed: list[
                     status=DeliveryStatus.FAILED, status_code=503, latency_ms=30, error="The receiver answered 503.", next_attempt_at=soon
                 )
             deliveries.settle(tx, one.delivery.id, one.lease, outcome)
-    return Desk(proposed[0], made, written)
+    return Desk(proposed[0], made, written, dead)

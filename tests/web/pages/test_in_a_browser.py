@@ -1,20 +1,14 @@
 """The pages as a browser shows them: decided on by keyboard, read without script, accessible in both themes and both widths, asking nobody else."""
 
-from collections.abc import Generator
-from datetime import timedelta
 
 import pytest
-from litestar import Litestar
 
 from beton.lifecycle import Action, Status
-from beton.roles import Role
-from beton.store import hypotheses, members, sessions
+from beton.store import hypotheses
 from beton.store.records import Hypothesis
 from beton.store.store import Store
 from beton.work.deciding import decide
-from tests.web.pages.browser import FLAGS, THEMES, WIDTHS, Eyes, chromium, keep_screenshot, served, violations
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="NO BROWSER: playwright is not installed, so the pages were not looked at.")
+from tests.web.pages.browser import THEMES, WIDTHS, Eyes, keep_screenshot, violations
 
 SCREENS = {
     "review": "/review",
@@ -27,6 +21,10 @@ SCREENS = {
     "hypotheses": "/hypotheses",
     "hypothesis": "/hypotheses/{first}",
     "hypothesis-against": "/hypotheses/{last}",
+    "pictures": "/hypotheses/pictures?capacity=12",
+    "pictures-nothing": "/hypotheses/pictures?q=nothing",
+    "fires": "/hypotheses/{first}/fires",
+    "fires-tp": "/hypotheses/{first}/fires?cell=tp",
     "compare": "/hypotheses/compare?a={first}&b={last}",
     "new": "/hypotheses/new",
     "edit": "/hypotheses/{first}/edit",
@@ -36,33 +34,6 @@ SCREENS = {
     "sign-in": "/sign-in",
 }
 """Every screen, by the name of its screenshot. `first` clears the bar, `last` does not."""
-
-
-REFUSALS = ("the server responded with a status of 4", "Response Status Error Code 4")
-"""What a browser and htmx write down about a refusal that was asked for."""
-
-
-@pytest.fixture(scope="module")
-def playing() -> Generator[object]:
-    """One browser for all tests."""
-    path = chromium()
-    with sync_api.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def eyes(playing, app: Litestar, store: Store, proposed: list[Hypothesis]) -> Generator[Eyes]:
-    """Ada's, on seven proposals. In the end: nobody else was asked for anything, and nothing went wrong in a script."""
-    with store.transaction() as tx:
-        member = members.add(tx, "ada@example.com", Role.ADMIN, actor="set-up", name="Ada Lovelace")
-        token = sessions.begin(tx, member.id, lasts=timedelta(days=3), how="test", actor="set-up")
-    with served(app) as address:
-        looking = Eyes(playing, address, token)
-        yield looking
-    assert looking.elsewhere == []
-    assert [one for one in looking.errors if not any(told in one for told in REFUSALS)] == []
 
 
 SMALL = """
