@@ -1,8 +1,8 @@
 """What Beton found and whom it told: the value types of signals and deliveries.
 
-A signal says "this hypothesis fired for this unit at this instant", with receipts that let a person check it in PostHog. A delivery is one
-signal on its way along one route. These types carry no behaviour and know no table; the store returns them, routing sends them, pages show
-them. None of them has room for an event's properties.
+A signal says "this hypothesis fired for this unit at this instant", with receipts that let a person check it in PostHog. A notice says that a
+hypothesis changed its status. A delivery is one of either on its way along one route. These types carry no behaviour and know no table; the
+store returns them, routing sends them, pages show them. None of them has room for an event's properties.
 """
 
 from datetime import datetime
@@ -83,11 +83,29 @@ class Signal(Value):
     """Since when it counts as a mistake: what had not left by then does not leave."""
 
 
-class Delivery(Value):
-    """One signal along one route."""
+class Notice(Value):
+    """A change of a hypothesis's status, as it was when it was made."""
 
     id: str
-    signal_id: str
+    hypothesis_id: str
+    hypothesis_version: int
+    row_version: int
+    """The hypothesis's, after the change: whoever gets notices out of order can tell which is later."""
+    sentence: str
+    was: str
+    became: str
+    action: str
+    actor: str
+    reason: str | None
+    at: datetime
+
+
+class Delivery(Value):
+    """One signal, or one notice, along one route."""
+
+    id: str
+    signal_id: str | None
+    notice_id: str | None = None
     route_id: str
     status: DeliveryStatus
     attempts: int
@@ -103,7 +121,7 @@ class Claim(Value):
     """A delivery leased to one worker, with all it needs to send it."""
 
     delivery: Delivery
-    signal: Signal
+    about: Signal | Notice
     lease: str
     """Shown again when the attempt is written down: a worker that overslept its lease cannot overwrite its successor."""
     leased_until: datetime

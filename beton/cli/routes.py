@@ -22,17 +22,18 @@ def add(
     /,
     url: Annotated[str, Parameter(help="The receiver's address.")],
     *,
+    notices: Annotated[bool, Parameter(help="Send it every change of a hypothesis's status as well.", negative=(), show_default=False)] = False,
     as_json: AsJson = False,
 ) -> None:
     """Send all signals to a webhook. Its signing secret is shown this once."""
     with opened() as place:
         from beton.work.delivering import add_route
 
-        route, secret = add_route(place, name=name, url=url, actor=actor())
+        route, secret = add_route(place, name=name, url=url, actor=actor(), notices=notices)
     if as_json:
         print_json(_json(route) | {"secret": secret})
         return
-    write(f"Signals go to {route.name} at {route.address}.")
+    write(f"{'Signals and changes of status' if notices else 'Signals'} go to {route.name} at {route.address}.")
     say(f"Signing secret, shown only now: {secret}")
     say(f"Next: beton routes test {route.name}")
 
@@ -48,7 +49,7 @@ def show(*, as_json: AsJson = False) -> None:
         for one in found:
             print_json(_json(one))
         return
-    table(("name", "id", "address", "enabled", "problem"), [(one.name, one.id, one.address, _yes(one.enabled), one.problem or "") for one in found])
+    table(("name", "id", "address", "enabled", "notices", "problem"), [_line(one) for one in found])
 
 
 def send_test(name: RouteName, /, *, as_json: AsJson = False) -> None:
@@ -87,7 +88,11 @@ def _switch(name: str, *, enabled: bool, as_json: bool) -> None:
 
 def _json(route: Route) -> dict[str, Any]:
     told = {"route_id": route.id, "name": route.name, "kind": route.kind, "address": route.address}
-    return told | {"enabled": route.enabled, "problem": route.problem}
+    return told | {"enabled": route.enabled, "notices": route.notices, "problem": route.problem}
+
+
+def _line(route: Route) -> tuple[str, ...]:
+    return route.name, route.id, route.address, _yes(route.enabled), _yes(route.notices), route.problem or ""
 
 
 def _yes(value: bool) -> str:

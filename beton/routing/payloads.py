@@ -1,7 +1,8 @@
-"""The body of a signal message, and the JSON Schema that receivers can hold it against.
+"""The bodies of the messages about signals and changes of status, and the JSON Schemas that receivers can hold them against.
 
 The body holds only what is written down with the signal and the approval, and never the time of sending: so every attempt to deliver carries
-the same bytes, and so do attempts after a restart. `docs/reference/signal.schema.json` is `schema_text()`; a test keeps them equal.
+the same bytes, and so do attempts after a restart. `docs/reference/signal.schema.json` and `status.schema.json` are `schema_text()` and
+`status_schema_text()`; a test keeps them equal.
 """
 
 from collections.abc import Collection, Mapping
@@ -9,10 +10,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AwareDatetime, Field, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from beton.errors import Conflict
-from beton.signals import Signal, UnitKind, Value
+from beton.lifecycle import Action, Status
+from beton.signals import Notice, Signal, UnitKind, Value
 
 SignalType = Literal["pql", "expansion", "churn_risk", "trial", "spike", "custom"]
 MOST_RECEIPTS = 50
@@ -91,6 +93,25 @@ class SignalMessage(Value):
         return self
 
 
+class StatusMessage(Value):
+    """A hypothesis changed its status: somebody decided, or its snooze was over."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    type: Literal["hypothesis.status_changed"] = "hypothesis.status_changed"
+    notice_id: str
+    hypothesis_id: str
+    hypothesis: str = Field(description="The hypothesis as one sentence, as it read after the change.")
+    version: int = Field(ge=1, description="Of its definition: signals name it as hypothesis_version.")
+    row_version: int = Field(ge=1, description="Counts all changes of the hypothesis: the higher one is the later one.")
+    was: Status = Field(alias="from")
+    became: Status = Field(alias="to")
+    action: Action = Field(description="What was done.")
+    actor: str = Field(description="Who did it: the name of a member or a key, or beton for what happens by itself.")
+    reason: str | None = Field(description="Why, where a reason was given.")
+    at: AwareDatetime
+
+
 def signal_type(goal: str, clause_kinds: Collection[str] = ()) -> SignalType:
     """What sales calls it: from the outcome's goal (`converts`, `expands`, …) and the kinds of the hypothesis's clauses.
 
@@ -142,18 +163,33 @@ def signal_payload(
     ).model_dump(mode="json")
 
 
+def status_payload(notice: Notice) -> dict[str, Any]:
+    """The message about a change of status as JSON values."""
+    told = notice.model_dump(exclude={"id", "sentence", "hypothesis_version", "was", "became", "at"})
+    change = {"from": notice.was, "to": notice.became, "version": notice.hypothesis_version, "at": _utc(notice.at)}
+    message = StatusMessage.model_validate(told | change | {"notice_id": notice.id, "hypothesis": notice.sentence})
+    return message.model_dump(mode="json")
+
+
 def body_bytes(payload: Mapping[str, Any]) -> bytes:
     """The one spelling of a payload: keys sorted, no spaces, UTF-8."""
     return orjson.dumps(dict(payload), option=orjson.OPT_SORT_KEYS)
 
 
 def schema_text() -> str:
-    """The JSON Schema (2020-12) of a signal message as shipped with the documentation.
+    """The JSON Schema (2020-12) of a signal message as shipped with the documentation."""
+    return _schema(SignalMessage, "Beton signal")
 
-    It is open where the model is closed: a later version may add fields, and receivers have to ignore those they do not know.
-    """
-    schema = _open(SignalMessage.model_json_schema(mode="serialization"))
-    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Beton signal"}
+
+def status_schema_text() -> str:
+    """The same of a message about a change of status."""
+    return _schema(StatusMessage, "Beton change of status")
+
+
+def _schema(message: type[Value], title: str) -> str:
+    """Open where the model is closed: a later version may add fields, and receivers have to ignore those they do not know."""
+    schema = _open(message.model_json_schema(mode="serialization"))
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": title}
     return orjson.dumps(whole, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2).decode() + "\n"
 
 

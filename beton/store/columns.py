@@ -1,6 +1,7 @@
 """The column types and keys that all tables share."""
 
 import base64
+import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -61,6 +62,11 @@ class Owned:
 def new_id(prefix: str) -> str:
     """`prefix_` and 96 random bits in base32: unguessable, safe in addresses, and recognisable in a log."""
     return f"{prefix}_{base64.b32encode(secrets.token_bytes(12)).decode().rstrip('=').lower()}"
+
+
+def content_id(prefix: str, *parts: str) -> str:
+    """`prefix_` and 160 bits made of the content, not of chance: after a restore from a backup, the same thing gets the same id."""
+    return f"{prefix}_" + base64.b32encode(hashlib.sha256("\0".join(parts).encode()).digest()[:20]).decode().lower()
 
 
 def one_of(column: str, *values: str) -> sa.CheckConstraint:

@@ -25,6 +25,7 @@ from beton.store.tables import (
     LiveCursorRow,
     LiveFiredRow,
     LiveMatchRow,
+    NoticeRow,
     ReadBucketRow,
     RequestLedgerRow,
     RequestPlaceRow,
@@ -144,10 +145,13 @@ def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
         return sa.select(parent.id).where(parent.connection_id == connection_id)
 
     signals, hypotheses, runs = of(SignalRow), of(HypothesisRow), of(RunRow)
-    deliveries = sa.select(col(DeliveryRow.id)).where(col(DeliveryRow.signal_id).in_(signals))
+    notices = sa.select(col(NoticeRow.id)).where(col(NoticeRow.hypothesis_id).in_(hypotheses))
+    about = sa.or_(col(DeliveryRow.signal_id).in_(signals), col(DeliveryRow.notice_id).in_(notices))
+    deliveries = sa.select(col(DeliveryRow.id)).where(about)
     owned: tuple[tuple[Any, sa.ColumnElement[bool]], ...] = (
         (DeliveryAttemptRow, col(DeliveryAttemptRow.delivery_id).in_(deliveries)),
-        (DeliveryRow, col(DeliveryRow.signal_id).in_(signals)),
+        (DeliveryRow, about),
+        (NoticeRow, col(NoticeRow.hypothesis_id).in_(hypotheses)),
         (SignalFeedbackRow, col(SignalFeedbackRow.signal_id).in_(signals)),
         (SignalRow, col(SignalRow.connection_id) == connection_id),
         (LiveFiredRow, col(LiveFiredRow.hypothesis_id).in_(hypotheses)),

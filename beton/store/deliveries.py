@@ -15,13 +15,13 @@ from sqlmodel import col
 
 from beton.errors import Conflict, NotFound, excerpt
 from beton.lifecycle import SENDING
-from beton.signals import AttemptOutcome, Claim, Delivery, DeliveryStatus, Signal
+from beton.signals import AttemptOutcome, Claim, Delivery, DeliveryStatus, Notice, Signal
 from beton.store import audit
 from beton.store.columns import new_id
 from beton.store.paging import page
 from beton.store.records import DeliveryAttempt, Page
 from beton.store.store import Transaction
-from beton.store.tables import DeliveryAttemptRow, DeliveryRow, HypothesisRow, RouteRow, SignalRow
+from beton.store.tables import DeliveryAttemptRow, DeliveryRow, HypothesisRow, NoticeRow, RouteRow, SignalRow
 
 SEALED_UNIT = "unit_sealed"
 """The column of a signal that says whom it is about."""
@@ -47,8 +47,9 @@ def waiting_since(tx: Transaction) -> datetime | None:
 def claim(tx: Transaction, *, limit: int, lease: timedelta, route_id: str | None = None) -> list[Claim]:
     """Lease up to `limit` due deliveries of enabled routes (or of the one named), oldest due first. Nothing is leased to two workers at once."""
     due = (
-        sa.select(DeliveryRow, SignalRow)
-        .join(SignalRow, col(SignalRow.id) == col(DeliveryRow.signal_id))
+        sa.select(DeliveryRow, SignalRow, NoticeRow)
+        .outerjoin(SignalRow, col(SignalRow.id) == col(DeliveryRow.signal_id))
+        .outerjoin(NoticeRow, col(NoticeRow.id) == col(DeliveryRow.notice_id))
         .join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id))
         .where(*_due(tx), *(() if route_id is None else (col(DeliveryRow.route_id) == route_id,)))
         .order_by(col(DeliveryRow.next_attempt_at), col(DeliveryRow.id))
@@ -57,9 +58,10 @@ def claim(tx: Transaction, *, limit: int, lease: timedelta, route_id: str | None
         .execution_options(populate_existing=True)
     )
     claims = []
-    for row, signal in tx.session.execute(due).all():
+    for row, signal, notice in tx.session.execute(due).all():
         row.lease, row.leased_until = new_id("lse"), tx.now + lease
-        claims.append(Claim(delivery=to_value(row), signal=signal_value(tx, signal), lease=row.lease, leased_until=row.leased_until))
+        about = notice_value(notice) if signal is None else signal_value(tx, signal)
+        claims.append(Claim(delivery=to_value(row), about=about, lease=row.lease, leased_until=row.leased_until))
     tx.session.flush()
     return claims
 
@@ -113,7 +115,7 @@ def retry(tx: Transaction, delivery_id: str, *, actor: str) -> Delivery:
     row = _locked(tx, delivery_id)
     if row.status not in {str(DeliveryStatus.DEAD), str(DeliveryStatus.IN_DOUBT), str(DeliveryStatus.FAILED)}:
         raise Conflict(f"The delivery {delivery_id} is {row.status}.", fix="Only failed, dead and doubtful deliveries can be sent again.")
-    if tx.session.get_one(SignalRow, row.signal_id).taken_back_at is not None:
+    if row.signal_id is not None and tx.session.get_one(SignalRow, row.signal_id).taken_back_at is not None:
         raise Conflict("The signal of this delivery was taken back.", fix="Put the signal back first, if it was right after all.")
     audit.write(tx, actor, "delivery.retry", "delivery", row.id, before={"status": row.status})
     row.status, row.next_attempt_at = str(DeliveryStatus.PENDING), tx.now
@@ -149,7 +151,8 @@ def _given_up(since: datetime, route_id: str | None) -> tuple[sa.ColumnElement[b
     right = (col(SignalRow.taken_back_at).is_(None), col(SignalRow.unit_sealed).is_not(None), col(SignalRow.hypothesis_id).in_(sends))
     belongs = sa.select(col(SignalRow.id)).where(col(SignalRow.id) == col(DeliveryRow.signal_id), *right).exists()
     mine = () if route_id is None else (col(DeliveryRow.route_id) == route_id,)
-    return (col(DeliveryRow.status).in_(GIVEN_UP), col(DeliveryRow.created_at) >= since, belongs, *mine)
+    goes = sa.or_(col(DeliveryRow.notice_id).is_not(None), belongs)
+    return (col(DeliveryRow.status).in_(GIVEN_UP), col(DeliveryRow.created_at) >= since, goes, *mine)
 
 
 def of_signals(tx: Transaction, signal_ids: Collection[str]) -> dict[str, list[Delivery]]:
@@ -157,7 +160,7 @@ def of_signals(tx: Transaction, signal_ids: Collection[str]) -> dict[str, list[D
     query = sa.select(DeliveryRow).where(col(DeliveryRow.signal_id).in_(list(signal_ids))).order_by(col(DeliveryRow.route_id))
     found: dict[str, list[Delivery]] = {one: [] for one in signal_ids}
     for row in tx.session.execute(query).scalars():
-        found[row.signal_id].append(to_value(row))
+        found[str(row.signal_id)].append(to_value(row))
     return found
 
 
@@ -229,6 +232,11 @@ def signal_value(tx: Transaction, row: SignalRow) -> Signal:
     """The frozen value of a row, with its unit opened."""
     unit = None if row.unit_sealed is None else tx.sealer.open(row.unit_sealed, tx.place("signal", row.id, SEALED_UNIT))
     return Signal.model_validate(row.model_dump(exclude={"unit_key", SEALED_UNIT}) | {"unit_id": unit})
+
+
+def notice_value(row: NoticeRow) -> Notice:
+    """The frozen value of a row."""
+    return Notice.model_validate(row.model_dump(exclude={"workspace_id"}))
 
 
 def _attempt(row: DeliveryAttemptRow) -> DeliveryAttempt:

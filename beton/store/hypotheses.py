@@ -14,7 +14,7 @@ from sqlmodel import col
 
 from beton.errors import BadInput, Conflict, NotFound, StaleVersion
 from beton.lifecycle import Action, Status, check_approval, move
-from beton.store import audit
+from beton.store import audit, notices
 from beton.store.columns import new_id
 from beton.store.deliveries import give_up, hold, release
 from beton.store.live import recall_fired
@@ -155,6 +155,7 @@ def decide(
         recall_fired(tx, row.id, row.version)
     after = {"status": str(status), "row_version": row.row_version, "reason": reason, "override_reason": row.override_reason, "clears": clears}
     audit.write(tx, actor, f"hypothesis.{action}", _TABLE, row.id, before=before, after=after)
+    notices.tell(tx, row, Status(before["status"]), action, actor=actor, reason=reason or row.override_reason)
     return _value(row)
 
 
@@ -181,6 +182,7 @@ def revise(
     give_up(tx, hypothesis_id, "The hypothesis was revised before this was sent.")
     after = {"status": row.status, "version": row.version, "fingerprint": row.fingerprint, "sentence": row.sentence}
     audit.write(tx, actor, "hypothesis.revise", _TABLE, row.id, before=before, after=after)
+    notices.tell(tx, row, Status(before["status"]), Action.REVISE, actor=actor)
     return _value(row)
 
 

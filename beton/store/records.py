@@ -235,6 +235,8 @@ class Route(Value):
     kind: RouteKind
     address: str
     enabled: bool
+    notices: bool
+    """Whether it also gets every change of a hypothesis's status."""
     problem: str | None
     """Why it was switched off, where the receiver was the reason."""
     created_at: datetime

@@ -17,8 +17,8 @@ from beton.store.tables import RouteRow
 _TABLE, _SEALED = "route", "destination_sealed"
 
 
-def add(tx: Transaction, *, name: str, destination: Destination, actor: str) -> Route:
-    """Keep a webhook route; `Conflict` when the name is taken."""
+def add(tx: Transaction, *, name: str, destination: Destination, actor: str, notices: bool = False) -> Route:
+    """Keep a webhook route; `Conflict` when the name is taken. With `notices` it also gets every change of a hypothesis's status."""
     row_id = new_id("rte")
     row = RouteRow(
         id=row_id,
@@ -27,6 +27,7 @@ def add(tx: Transaction, *, name: str, destination: Destination, actor: str) -> 
         kind="webhook",
         destination_sealed=_seal(tx, row_id, destination),
         address=_host(destination.url),
+        notices=notices,
         created_at=tx.now,
         updated_at=tx.now,
     )
@@ -38,7 +39,7 @@ def add(tx: Transaction, *, name: str, destination: Destination, actor: str) -> 
         tx.session.flush()
     except IntegrityError:
         raise _taken(name) from None
-    audit.write(tx, actor, "route.add", _TABLE, row_id, after={"name": name, "address": row.address})
+    audit.write(tx, actor, "route.add", _TABLE, row_id, after={"name": name, "address": row.address, "notices": notices})
     return _value(row)
 
 
@@ -65,6 +66,14 @@ def switch(tx: Transaction, name_or_id: str, *, enabled: bool, actor: str, probl
     after = {"enabled": enabled, "problem": problem}
     audit.write(tx, actor, "route.switch", _TABLE, row.id, before={"enabled": row.enabled, "problem": row.problem}, after=after)
     row.enabled, row.problem, row.updated_at = enabled, None if enabled else problem, tx.now
+    return _value(row)
+
+
+def subscribe(tx: Transaction, name_or_id: str, *, notices: bool, actor: str) -> Route:
+    """Let a route get changes of status, or not; those that are on their way still arrive."""
+    row = _row(tx, name_or_id)
+    audit.write(tx, actor, "route.subscribe", _TABLE, row.id, before={"notices": row.notices}, after={"notices": notices})
+    row.notices, row.updated_at = notices, tx.now
     return _value(row)
 
 

@@ -1,7 +1,5 @@
 """Signals: the fires of approved hypotheses, each written down once, together with its deliveries."""
 
-import base64
-import hashlib
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,7 +10,7 @@ from sqlmodel import col
 from beton.errors import Conflict, NotFound
 from beton.lifecycle import SENDING, Status
 from beton.signals import DeliveryStatus, Finding, Signal
-from beton.store.columns import microseconds, new_id
+from beton.store.columns import content_id, microseconds, new_id
 from beton.store.deliveries import SEALED_UNIT, signal_value
 from beton.store.erasure import erased_keys
 from beton.store.paging import LARGEST_PAGE, page
@@ -191,4 +189,4 @@ def _delivery(tx: Transaction, hypothesis: HypothesisRow, value: dict[str, Any],
 def message_id(fingerprint: str, value: dict[str, Any], route_id: str) -> str:
     """Made of the content, not of chance: after a restore from a backup, the same fire gets the same id and its receiver knows it already."""
     parts = (value["hypothesis_id"], str(value["hypothesis_version"]), fingerprint, value["unit_key"], str(value["occurrence"]), route_id)
-    return "msg_" + base64.b32encode(hashlib.sha256("\0".join(parts).encode()).digest()[:20]).decode().lower()
+    return content_id("msg", *parts)

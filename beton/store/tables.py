@@ -367,15 +367,37 @@ class RouteRow(Owned, Row, table=True):
     destination_sealed: str
     address: str
     enabled: bool = True
+    notices: bool = False
     problem: str | None = None
     created_at: datetime = moment()
     updated_at: datetime = moment()
+
+
+class NoticeRow(Owned, Row, table=True):
+    """A change of a hypothesis's status as it will be told: written with the change, and never changed."""
+
+    __tablename__ = "notice"
+    __table_args__ = (sa.UniqueConstraint("hypothesis_id", "row_version"),)
+    id: str = Field(primary_key=True)
+    workspace_id: str = belongs_to("workspace")
+    hypothesis_id: str = belongs_to("hypothesis", index=False)
+    hypothesis_version: int
+    row_version: int
+    sentence: str
+    was: str
+    became: str
+    action: str
+    actor: str
+    reason: str | None = None
+    at: datetime = moment()
 
 
 class DeliveryRow(Owned, Row, table=True):
     __tablename__ = "delivery"
     __table_args__ = (
         sa.UniqueConstraint("signal_id", "route_id"),
+        sa.UniqueConstraint("notice_id", "route_id"),
+        sa.CheckConstraint("(signal_id IS NULL) <> (notice_id IS NULL)", name="about_one_thing"),
         sa.Index(None, "status", "next_attempt_at"),
         sa.Index(None, "workspace_id", "created_at", "id"),
         sa.Index(None, "workspace_id", "route_id", "created_at", "id"),
@@ -384,7 +406,8 @@ class DeliveryRow(Owned, Row, table=True):
     )
     id: str = Field(primary_key=True)
     workspace_id: str = belongs_to("workspace", index=False)
-    signal_id: str = belongs_to("signal", index=False)
+    signal_id: str | None = Field(default=None, foreign_key="signal.id")
+    notice_id: str | None = Field(default=None, foreign_key="notice.id")
     route_id: str = belongs_to("route", index=False)
     status: str = str(DeliveryStatus.PENDING)
     attempts: int = 0

@@ -10,10 +10,10 @@ from beton.errors import Conflict
 from beton.routing.addresses import check_url
 from beton.routing.deliver import LEASE, DeliveryReport, Parcel, deliver_due
 from beton.routing.outcomes import Destination
-from beton.routing.payloads import body_bytes, signal_payload
+from beton.routing.payloads import body_bytes, signal_payload, status_payload
 from beton.routing.signing import new_secret, standard_key
 from beton.routing.webhook import deliver, open_client
-from beton.signals import AttemptOutcome, Claim
+from beton.signals import AttemptOutcome, Claim, Notice
 from beton.store import backtests, deliveries, hypotheses, routes
 from beton.store.records import Destination as SealedDestination
 from beton.store.records import Route
@@ -54,7 +54,9 @@ def destination_of(place: Workplace, tx: Transaction, route_id: str) -> Destinat
 
 def message(tx: Transaction, claim: Claim) -> bytes | None:
     """The same bytes at every attempt: the sentence and the promise are those of the version that was approved."""
-    signal = claim.signal
+    signal = claim.about
+    if isinstance(signal, Notice):
+        return body_bytes(status_payload(signal))
     if signal.unit_id is None:
         return None
     said = hypotheses.version(tx, signal.hypothesis_id, signal.hypothesis_version)
@@ -68,13 +70,13 @@ async def deliver_signals(place: Workplace, rng: random.Random) -> DeliveryRepor
     return await deliver_due(StoredOutbox(place), clock=place.clock, rng=rng)
 
 
-def add_route(place: Workplace, *, name: str, url: str, actor: str, secret: str | None = None) -> tuple[Route, str]:
-    """A webhook for all signals, and its secret (a fresh one unless given), which is shown this once."""
+def add_route(place: Workplace, *, name: str, url: str, actor: str, secret: str | None = None, notices: bool = False) -> tuple[Route, str]:
+    """A webhook for all signals, with `notices` for every change of status too; and its secret (a fresh one unless given), shown this once."""
     secret = secret or new_secret()
     check_url(url, allow_insecure=place.settings.allow_insecure_hosts, allow_local=place.settings.only_here)
     standard_key(secret)
     with place.store.transaction() as tx:
-        return routes.add(tx, name=name, destination=SealedDestination(url=url, secret=secret), actor=actor), secret
+        return routes.add(tx, name=name, destination=SealedDestination(url=url, secret=secret), actor=actor, notices=notices), secret
 
 
 async def try_route(place: Workplace, name_or_id: str) -> int:

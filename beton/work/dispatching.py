@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from beton.signals import Delivery, DeliveryStatus, Signal
-from beton.store import deliveries, hypotheses, routes, signals
+from beton.store import deliveries, hypotheses, notices, routes, signals
 from beton.store.records import DeliveryAttempt, Route
+from beton.store.store import Transaction
 from beton.work.workplace import Workplace
 
 COUNTED = 1000
@@ -72,7 +73,7 @@ def dispatch(
         found = deliveries.listing(tx, route_id=route_id, status=status, limit=limit, after=after)
         ids = [one.id for one in found.data]
         last, known = deliveries.last_attempts(tx, ids), {one.id: one for one in every}
-        about = {one.id: one for one in signals.some(tx, [each.signal_id for each in found.data])} if units else {}
+        about = {one.id: one for one in signals.some(tx, [each.signal_id for each in found.data if each.signal_id])} if units else {}
         count = {one: deliveries.count(tx, one, route_id=route_id, most=COUNTED) for one in DeliveryStatus if one is not DeliveryStatus.DELIVERED}
         return Dispatch(
             routes=tuple(
@@ -83,7 +84,7 @@ def dispatch(
                 )
                 for one in every
             ),
-            log=tuple(Logged(one, known.get(one.route_id), about.get(one.signal_id), last.get(one.id)) for one in found.data),
+            log=tuple(Logged(one, known.get(one.route_id), about.get(one.signal_id or ""), last.get(one.id)) for one in found.data),
             next_after=found.next_after,
             counts=count,
             given_up=deliveries.given_up(tx, since=tx.now - AGAIN_WITHIN, route_id=route_id) if count[TROUBLED[0]] or count[TROUBLED[1]] else 0,
@@ -95,16 +96,30 @@ def parcel(place: Workplace, delivery_id: str, *, units: bool) -> Parcel:
     """One delivery."""
     with place.store.reading() as tx:
         one = deliveries.get(tx, delivery_id)
-        signal = signals.get(tx, one.signal_id)
-        said = hypotheses.version(tx, signal.hypothesis_id, signal.hypothesis_version)
+        signal, sentence = _content(tx, one)
         made = deliveries.attempts(tx, delivery_id)
-        return Parcel(Logged(one, routes.get(tx, one.route_id), signal if units else None, made[-1] if made else None), made, said.sentence)
+        return Parcel(Logged(one, routes.get(tx, one.route_id), signal if units else None, made[-1] if made else None), made, sentence)
+
+
+def _content(tx: Transaction, one: Delivery) -> tuple[Signal | None, str]:
+    """The signal, where it is one, and what the message says."""
+    if one.signal_id is None:
+        told = notices.get(tx, str(one.notice_id))
+        return None, f"{told.sentence} It went from {told.was} to {told.became} by {told.actor}."
+    signal = signals.get(tx, one.signal_id)
+    return signal, hypotheses.version(tx, signal.hypothesis_id, signal.hypothesis_version).sentence
 
 
 def switch(place: Workplace, route: str, *, enabled: bool, actor: str) -> Route:
     """Let a route take signals, or not."""
     with place.store.transaction() as tx:
         return routes.switch(tx, route, enabled=enabled, actor=actor)
+
+
+def subscribe(place: Workplace, route: str, *, notices: bool, actor: str) -> Route:
+    """Let a route get changes of status, or not."""
+    with place.store.transaction() as tx:
+        return routes.subscribe(tx, route, notices=notices, actor=actor)
 
 
 def retry(place: Workplace, delivery_id: str, *, actor: str) -> Delivery:

@@ -131,6 +131,8 @@ def test_routes_are_added_listed_tried_and_switched(connected: Beton, monkeypatc
     assert connected("routes", "test", "crm", "--json").json["code"].startswith("destination.")
     assert connected("routes", "disable", "crm", "--json").json["enabled"] is False
     assert connected("deliver", "--json").json["attempts"] == 0
+    assert added["notices"] is False
+    assert connected("routes", "add", "ops", "--url", "http://127.0.0.1:9/ops", "--notices", "--json").json["notices"] is True
 
 
 def test_keys_are_made_and_revoked(connected: Beton) -> None:

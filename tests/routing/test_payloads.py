@@ -11,11 +11,22 @@ from pydantic import ValidationError
 from backtest import published
 from backtest.language import Goal
 from beton.errors import Conflict
-from beton.routing.payloads import MOST_RECEIPTS, Account, Promise, body_bytes, schema_text, signal_payload, signal_type
-from beton.signals import Receipt
+from beton.routing.payloads import (
+    MOST_RECEIPTS,
+    Account,
+    Promise,
+    body_bytes,
+    schema_text,
+    signal_payload,
+    signal_type,
+    status_payload,
+    status_schema_text,
+)
+from beton.signals import Notice, Receipt
 from tests.routing.fakes import RESULT, SENTENCE, START, a_signal
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "signal.schema.json"
+STATUS_SCHEMA = SCHEMA.with_name("status.schema.json")
 
 
 def payload(**changes):
@@ -126,3 +137,41 @@ def test_nobody_is_told_about_an_erased_unit():
     with pytest.raises(Conflict) as refused:
         payload(unit_id=None)
     assert refused.value.code == "conflict.unit_erased"
+
+
+def test_a_change_of_status_says_what_was_done_to_which_version_by_whom():
+    notice = Notice(
+        id="ntc_1",
+        hypothesis_id="hyp_1",
+        hypothesis_version=2,
+        row_version=7,
+        sentence=SENTENCE,
+        was="proposed",
+        became="approved",
+        action="approve",
+        actor="ada",
+        reason=None,
+        at=START.astimezone(timezone(timedelta(hours=2))),
+    )
+
+    told = status_payload(notice)
+
+    assert told == {
+        "type": "hypothesis.status_changed",
+        "notice_id": "ntc_1",
+        "hypothesis_id": "hyp_1",
+        "hypothesis": SENTENCE,
+        "version": 2,
+        "row_version": 7,
+        "from": "proposed",
+        "to": "approved",
+        "action": "approve",
+        "actor": "ada",
+        "reason": None,
+        "at": START.isoformat().replace("+00:00", "Z"),
+    }
+    schema = json.loads(STATUS_SCHEMA.read_text())
+    jsonschema.validate(told | {"later": 1}, schema, format_checker=jsonschema.FormatChecker())
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(told | {"to": "gone"}, schema)
+    assert STATUS_SCHEMA.read_text() == status_schema_text()

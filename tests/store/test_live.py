@@ -99,7 +99,7 @@ def test_an_erased_unit_is_nowhere_and_does_not_come_back(store: Store, connecti
         assert set(live.fired(tx, hypothesis.id, 1)) == {"p2"}
         assert [kept.unit_id for kept in live.matches(tx, connection.id, SCOPE)] == ["p2"]
         assert len(signals.listing(tx).data) == 2, "the bare fact stays, so that realised precision stays right"
-        assert [one.signal.unit_id for one in deliveries.claim(tx, limit=9, lease=timedelta(minutes=1))] == ["p2"]
+        assert [one.about.unit_id for one in deliveries.claim(tx, limit=9, lease=timedelta(minutes=1))] == ["p2"]
         assert audit.entries(tx)[0].action == "unit.erase"
 
 

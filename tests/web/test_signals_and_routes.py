@@ -1,14 +1,17 @@
 """Signals, routes and deliveries over HTTP."""
 
+import json
 from datetime import timedelta
 
 from beton.signals import AttemptOutcome, DeliveryStatus
 from beton.store import deliveries, routes
 from beton.store.records import Connection
 from beton.store.store import Store
+from beton.work.delivering import StoredOutbox
+from beton.work.workplace import Workplace
 from tests.web.conftest import FakeReceiver
 from tests.web.contract import Contract
-from tests.web.steps import fired
+from tests.web.steps import fired, kept
 
 
 def test_signals_are_listed_with_their_receipts(api: Contract, store: Store, connection: Connection):
@@ -103,3 +106,21 @@ def test_deliveries_are_listed_and_sent_again(api: Contract, store: Store, conne
     assert api.post("deliveries/dlv_a/retry").status_code == 404
     assert api.get("deliveries", params={"route": "unknown"}).status_code == 404
     assert api.get("deliveries", params={"status": "lost"}).status_code == 422
+
+
+def test_a_route_that_asks_for_it_is_told_of_a_change_of_status(api: Contract, store: Store, place: Workplace, connection: Connection):
+    one = kept(store, connection)
+    route = api.post("routes", {"name": "ops", "url": "https://hooks.example.com/", "notices": True}).json()
+    assert route["notices"]
+    api.post(f"hypotheses/{one.id}/reject", {"reason": "we know that"})
+    (delivery,) = api.get("deliveries").json()["data"]
+    assert (delivery["signal_id"], delivery["route_id"]) == (None, route["route_id"])
+    assert api.get(f"deliveries/{delivery['delivery_id']}").json()["notice_id"] == delivery["notice_id"]
+    (parcel,) = StoredOutbox(place).claim(route["route_id"], 5)
+    told = json.loads(parcel.body or b"")
+    assert (told["type"], told["hypothesis_id"], told["from"], told["to"]) == ("hypothesis.status_changed", one.id, "proposed", "rejected")
+    assert (told["hypothesis"], told["reason"], told["version"]) == (one.sentence, "we know that", 1)
+    changed = api.ask("PATCH", f"routes/{route['name']}", json={"notices": False})
+    assert (changed.status_code, changed.json()["notices"]) == (200, False)
+    api.post(f"hypotheses/{one.id}/reopen")
+    assert len(api.get("deliveries").json()["data"]) == 1

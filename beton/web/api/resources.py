@@ -331,6 +331,7 @@ class RouteRead(Sent):
     kind: RouteKind
     address: str
     enabled: bool
+    notices: bool = Field(description="Whether it also gets every change of a hypothesis's status.")
     problem: str | None
     created_at: datetime
     updated_at: datetime
@@ -362,10 +363,11 @@ class RouteTried(Sent):
 
 
 class DeliveryRead(Sent):
-    """One signal along one route."""
+    """One signal, or one change of a hypothesis's status, along one route."""
 
     delivery_id: str
-    signal_id: str
+    signal_id: str | None = Field(description="Null for a change of status.")
+    notice_id: str | None = Field(description="The change of status; null for a signal.")
     route_id: str
     status: DeliveryStatus
     attempts: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Response, get, post
+from litestar import Response, get, patch, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -13,7 +13,7 @@ from beton.signals import DeliveryStatus
 from beton.store import deliveries, routes
 from beton.web.access.policy import needs
 from beton.web.api.asking import Cursor, Limit, listed, refusals
-from beton.web.api.bodies import AgainBody, NewRouteBody
+from beton.web.api.bodies import AgainBody, NewRouteBody, RouteChange
 from beton.web.api.resources import DeliveryDetail, DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried, SentAgain
 from beton.web.injected import TheActor, TheHands, ThePlace
 from beton.work import dispatching
@@ -35,8 +35,21 @@ def list_routes(place: ThePlace) -> RoutePage:
 @post("/routes", opt=needs(Permission.MANAGE_ROUTES), sync_to_thread=True, responses=refusals(409), operation_id="addRoute", tags=["routes"])
 def add_route(place: ThePlace, actor: TheActor, data: JSONBody[NewRouteBody]) -> Response[NewRouteRead]:
     """A webhook that gets all signals. Keep the `secret` of the answer: it signs every delivery and is shown this once."""
-    route, secret = keep_route(place, name=data.name, url=data.url, actor=actor, secret=data.secret)
+    route, secret = keep_route(place, name=data.name, url=data.url, actor=actor, secret=data.secret, notices=data.notices)
     return Response(NewRouteRead.with_secret(route, secret))
+
+
+@patch(
+    "/routes/{route:str}",
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="changeRoute",
+    tags=["routes"],
+)
+def change_route(place: ThePlace, actor: TheActor, route: FromPath[str], data: JSONBody[RouteChange]) -> RouteRead:
+    """Let a route, known by name or id, get changes of status, or not."""
+    return RouteRead.of(dispatching.subscribe(place, route, notices=data.notices, actor=actor))
 
 
 @post(
@@ -143,5 +156,5 @@ def retry_deliveries(place: ThePlace, actor: TheActor, data: JSONBody[AgainBody]
 
 
 HANDLERS: list[HTTPRouteHandler] = [
-    list_routes, add_route, try_route, enable_route, disable_route, list_deliveries, read_delivery, retry_delivery, retry_deliveries,
+    list_routes, add_route, change_route, try_route, enable_route, disable_route, list_deliveries, read_delivery, retry_delivery, retry_deliveries,
 ]  # fmt: skip

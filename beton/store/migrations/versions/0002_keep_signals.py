@@ -20,6 +20,7 @@ TABLES = (
     "live_fired",
     "live_cursor",
     "route",
+    "notice",
     "delivery",
     "delivery_attempt",
     "question",
@@ -39,6 +40,7 @@ def upgrade() -> None:
     _live_fired()
     _live_cursor()
     _route()
+    _notice()
     _delivery()
     _delivery_attempt()
     _question()
@@ -202,6 +204,7 @@ def _route() -> None:
         sa.Column("destination_sealed", sa.String(), nullable=False),
         sa.Column("address", sa.String(), nullable=False),
         sa.Column("enabled", sa.Boolean(), nullable=False),
+        sa.Column("notices", sa.Boolean(), nullable=False),
         sa.Column("problem", sa.String()),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
@@ -212,12 +215,36 @@ def _route() -> None:
     )
 
 
+def _notice() -> None:
+    op.create_table(
+        "notice",
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_version", sa.Integer(), nullable=False),
+        sa.Column("row_version", sa.Integer(), nullable=False),
+        sa.Column("sentence", sa.String(), nullable=False),
+        sa.Column("was", sa.String(), nullable=False),
+        sa.Column("became", sa.String(), nullable=False),
+        sa.Column("action", sa.String(), nullable=False),
+        sa.Column("actor", sa.String(), nullable=False),
+        sa.Column("reason", sa.String()),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_notice_hypothesis_id_hypothesis")),
+        sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_notice_workspace_id_workspace")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_notice")),
+        sa.UniqueConstraint("hypothesis_id", "row_version", name=op.f("uq_notice_hypothesis_id_row_version")),
+    )
+    op.create_index(op.f("ix_notice_workspace_id"), "notice", ["workspace_id"])
+
+
 def _delivery() -> None:
     op.create_table(
         "delivery",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
-        sa.Column("signal_id", sa.String(), nullable=False),
+        sa.Column("signal_id", sa.String()),
+        sa.Column("notice_id", sa.String()),
         sa.Column("route_id", sa.String(), nullable=False),
         sa.Column("status", sa.String(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
@@ -229,11 +256,14 @@ def _delivery() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("delivered_at", sa.DateTime(timezone=True)),
         sa.CheckConstraint("status IN ('pending', 'delivered', 'failed', 'dead', 'paused', 'in_doubt')", name=op.f("ck_delivery_status_known")),
+        sa.CheckConstraint("(signal_id IS NULL) <> (notice_id IS NULL)", name=op.f("ck_delivery_about_one_thing")),
+        sa.ForeignKeyConstraint(["notice_id"], ["notice.id"], name=op.f("fk_delivery_notice_id_notice")),
         sa.ForeignKeyConstraint(["route_id"], ["route.id"], name=op.f("fk_delivery_route_id_route")),
         sa.ForeignKeyConstraint(["signal_id"], ["signal.id"], name=op.f("fk_delivery_signal_id_signal")),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_delivery_workspace_id_workspace")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
         sa.UniqueConstraint("message_id", name=op.f("uq_delivery_message_id")),
+        sa.UniqueConstraint("notice_id", "route_id", name=op.f("uq_delivery_notice_id_route_id")),
         sa.UniqueConstraint("signal_id", "route_id", name=op.f("uq_delivery_signal_id_route_id")),
     )
     op.create_index(op.f("ix_delivery_workspace_id_route_id_created_at_id"), "delivery", ["workspace_id", "route_id", "created_at", "id"])
