@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, Strict, field_validator, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, field_validator, model_validator
 
 from beton.roles import Permission, Role
 from beton.signals import Feedback
@@ -69,6 +69,28 @@ class Body(BaseModel):
         if isinstance(value, bool):
             raise ValueError("is not a number")
         return value
+
+
+class NewConnectionBody(Body):
+    """A PostHog project to be read."""
+
+    name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f/]*$")]
+    host: Annotated[str, Field(min_length=1, max_length=300)] = Field(description="`us`, `eu`, or the address of the PostHog.")
+    project_id: Annotated[str, Field(pattern=r"^(@current|[0-9]{1,12})$")] = Field(default="@current", description="Its number.")
+    api_key: SecretStr = Field(min_length=1, max_length=500, description="A personal API key with read scopes.")
+    share: float | None = Field(default=None, gt=0, le=1, description="Share of PostHog's limits. Null: the installation's.")
+
+
+class PostHogKeyBody(Body):
+    """Another key for a connection."""
+
+    api_key: SecretStr = Field(min_length=1, max_length=500)
+
+
+class ShareBody(Body):
+    """How much of PostHog's limits may be used."""
+
+    share: float = Field(gt=0, le=1)
 
 
 class NewHypothesisBody(Body):
@@ -201,6 +223,7 @@ class BarBody(Body):
 
 TAKEN: tuple[type[BaseModel], ...] = (
     NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody, NewRouteBody, RouteChange,
-    NewMemberBody, RoleBody, NewKeyBody, BarBody, FeedbackBody, AgainBody,
+    NewMemberBody, RoleBody, NewKeyBody, BarBody, FeedbackBody, AgainBody, NewConnectionBody,
+    PostHogKeyBody, ShareBody,
 )  # fmt: skip
 """Every body that the API takes in."""
