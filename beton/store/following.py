@@ -88,8 +88,11 @@ def feedback(tx: Transaction, signal_ids: Collection[str]) -> dict[str, GivenFee
 
 def tally(tx: Transaction, hypothesis_id: str) -> dict[Feedback, int]:
     """How often each was said of the signals of a hypothesis."""
-    mine = sa.select(col(SignalRow.id)).where(col(SignalRow.hypothesis_id) == hypothesis_id)
-    query = sa.select(col(SignalFeedbackRow.verdict), sa.func.count()).where(col(SignalFeedbackRow.signal_id).in_(mine))
+    said_of = (col(SignalRow.id) == col(SignalFeedbackRow.signal_id), col(SignalRow.hypothesis_id) == hypothesis_id)
+    mine = (
+        sa.select(col(SignalRow.id)).where(*said_of).exists()
+    )  # from the side of what was said: there are few of those, and may be very many signals
+    query = sa.select(col(SignalFeedbackRow.verdict), sa.func.count()).where(mine)
     found = {Feedback(verdict): number for verdict, number in tx.session.execute(query.group_by(col(SignalFeedbackRow.verdict)))}
     return {one: found.get(one, 0) for one in Feedback}
 

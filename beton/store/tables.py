@@ -402,6 +402,7 @@ class DeliveryRow(Owned, Row, table=True):
         sa.Index(None, "workspace_id", "created_at", "id"),
         sa.Index(None, "workspace_id", "route_id", "created_at", "id"),
         sa.Index(None, "workspace_id", "status", "created_at", "id"),
+        sa.Index(None, "route_id", "status"),
         one_of("status", *DeliveryStatus),
     )
     id: str = Field(primary_key=True)

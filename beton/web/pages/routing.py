@@ -39,7 +39,8 @@ def add(page: ThePage, place: ThePlace, data: FormFields) -> Response[str]:
     try:
         if not written["name"] or len(written["name"]) > LONGEST_NAME or not written["name"].isprintable():
             raise BadInput("A route needs a name.", [Fault("name", "is empty, too long, or more than a line")])
-        made, secret = add_route(place, name=written["name"], url=written["url"], actor=page.actor)
+        notices = text(data, "notices") == "yes"
+        made, secret = add_route(place, name=written["name"], url=written["url"], actor=page.actor, notices=notices)
     except (BadInput, Conflict) as error:
         return _overview(page, place, {}, status=error.status, written=written, refused=error)
     return _overview(page, place, {}, made=made, secret=secret)
@@ -62,6 +63,13 @@ def try_out(page: ThePage, place: ThePlace, hands: TheHands, route: FromPath[str
 def switch(page: ThePage, place: ThePlace, route: FromPath[str], data: FormFields) -> Response[str]:
     """On or off. While it is off, signals are not sent along it; what waits goes on waiting."""
     dispatching.switch(place, route, enabled=text(data, "enabled") == "yes", actor=page.actor)
+    return page.go("/routing")
+
+
+@post("/routing/{route:str}/notices", status_code=200, sync_to_thread=True, opt=needs(Permission.MANAGE_ROUTES), include_in_schema=False)
+def subscribe(page: ThePage, place: ThePlace, route: FromPath[str], data: FormFields) -> Response[str]:
+    """Whether it also gets every change of a hypothesis's status."""
+    dispatching.subscribe(place, route, notices=text(data, "notices") == "yes", actor=page.actor)
     return page.go("/routing")
 
 
@@ -121,4 +129,4 @@ def _again(one: dispatching.Logged) -> bool:
     return one.delivery.status in (DeliveryStatus.DEAD, DeliveryStatus.FAILED, DeliveryStatus.IN_DOUBT)
 
 
-HANDLERS: list[HTTPRouteHandler] = [overview, add, try_out, switch, show, retry, retry_all]
+HANDLERS: list[HTTPRouteHandler] = [overview, add, try_out, switch, subscribe, show, retry, retry_all]

@@ -69,6 +69,15 @@ def test_a_route_is_switched_off_and_on(ada, store, desk):
     assert "Off" in read(ada.post(f"/routing/{desk.routes[0].id}/switch", {"enabled": "no"}) and ada.get("/routing")).text
 
 
+def test_a_route_gets_decisions_if_it_is_asked_to(ada, store, desk):
+    assert ada.post(f"/routing/{desk.routes[0].id}/notices", {"notices": "yes"}).status_code == 303
+    assert "signals and decisions" in read(ada.get("/routing")).text
+    ada.post(f"/routing/{desk.routes[0].id}/notices", {"notices": "no"})
+    ada.post("/routing", {"name": "third", "url": "https://hooks.example.com/", "notices": "yes"})
+    with store.reading() as tx:
+        assert {one.name for one in routes.every(tx) if one.notices} == {"third"}
+
+
 def test_one_delivery_is_shown_with_its_attempts_and_sent_again(ada, viewer, store, desk):
     one = dead_one(store)
     page = viewer.get(f"/routing/deliveries/{one.id}")

@@ -267,6 +267,7 @@ def _delivery() -> None:
         sa.UniqueConstraint("signal_id", "route_id", name=op.f("uq_delivery_signal_id_route_id")),
     )
     op.create_index(op.f("ix_delivery_workspace_id_route_id_created_at_id"), "delivery", ["workspace_id", "route_id", "created_at", "id"])
+    op.create_index(op.f("ix_delivery_route_id_status"), "delivery", ["route_id", "status"])
     op.create_index(op.f("ix_delivery_workspace_id_status_created_at_id"), "delivery", ["workspace_id", "status", "created_at", "id"])
     op.create_index(op.f("ix_delivery_status_next_attempt_at"), "delivery", ["status", "next_attempt_at"])
     op.create_index(op.f("ix_delivery_workspace_id_created_at_id"), "delivery", ["workspace_id", "created_at", "id"])
