@@ -6,6 +6,7 @@ At most `MOST` per result, the latest ones; their units are sealed. A newer resu
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -43,6 +44,20 @@ def latest(tx: Transaction, hypothesis_id: str, run_id: str, *, limit: int = 10)
     )
     rows = tx.session.execute(query.order_by(col(BacktestFireRow.fired_at).desc(), col(BacktestFireRow.id)).limit(limit)).scalars()
     return [_value(tx, row) for row in rows]
+
+
+def instants(tx: Transaction, hypothesis_id: str, run_id: str) -> list[tuple[str, datetime, datetime | None]]:
+    """Id, fire and outcome of all that are kept of a result, the latest first. Nothing is unsealed for it."""
+    row = BacktestFireRow
+    mine = (col(row.hypothesis_id) == hypothesis_id, col(row.run_id) == run_id)
+    query = sa.select(col(row.id), col(row.fired_at), col(row.outcome_at)).where(*mine).order_by(col(row.fired_at).desc(), col(row.id))
+    return [(one_id, fired_at, outcome_at) for one_id, fired_at, outcome_at in tx.session.execute(query)]
+
+
+def some(tx: Transaction, fire_ids: Collection[str]) -> dict[str, BacktestFire]:
+    """These, by id; unknown ones are missing."""
+    rows = tx.session.execute(sa.select(BacktestFireRow).where(col(BacktestFireRow.id).in_(fire_ids))).scalars()
+    return {row.id: _value(tx, row) for row in rows}
 
 
 def _row(tx: Transaction, connection_id: str, run_id: str, hypothesis_id: str, one: BacktestFire) -> dict[str, object]:

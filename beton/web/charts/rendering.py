@@ -1,14 +1,16 @@
-"""From a figure to SVG or PNG. A drawing depends on its specification alone, so it is remembered by the digest of that."""
+"""From a figure to SVG or PNG. A drawing depends on what it is given alone, so it is remembered by that, and named by the digest of its content."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
+from collections.abc import Callable
 from functools import lru_cache
+from typing import Any
 
-from beton.web.charts.figures import Figure
-from beton.web.charts.palette import for_file, for_page
+from beton.web.charts.drawing import WIDE, Figure
+from beton.web.charts.palette import ROLES, SURFACE, Theme, for_file, for_page
 
 KEPT = 512
 _RENDERERS_BASE = "https://vega.github.io/vega-datasets/"
@@ -17,29 +19,34 @@ _ROLES = re.compile(r' (?:role|aria-[a-z]+)="[^"]*"')
 _SIZE = re.compile(r'class="marks" width="([\d.]+)" height="[\d.]+"')
 
 
-def digest(figure: Figure) -> str:
+def digest(figure: Figure, width: int = WIDE) -> str:
     """Names the picture: the same content, the same address."""
-    return hashlib.sha256(_text(figure).encode()).hexdigest()[:20]
+    return hashlib.sha256(_text(figure, width).encode()).hexdigest()[:20]
 
 
-def inline_svg(figure: Figure) -> str:
+def inline_svg(figure: Figure, width: int = WIDE) -> str:
     """Markup for a page: in the page's colours and as wide as there is room. Marks can be clicked; whoever reads or tabs gets the table beside it."""
-    svg = _ROLES.sub("", for_page(_svg(_text(figure)))).replace("<a ", '<a tabindex="-1" ')
+    svg = _ROLES.sub("", for_page(_svg(_text(figure, width)))).replace("<a ", '<a tabindex="-1" ')
     return _SIZE.sub(lambda found: f'class="marks" data-width="{found[1]}" aria-hidden="true" focusable="false"', svg, count=1)
 
 
-def svg_file(figure: Figure) -> bytes:
-    """A file of its own, in the light colours."""
-    return for_file(_svg(_text(figure))).encode()
+def svg_file(figure: Figure, theme: Theme = "light", width: int = WIDE) -> bytes:
+    """A file of its own, in the colours of a theme."""
+    return for_file(_svg(_text(figure, width)), theme).encode()
 
 
-def png_file(figure: Figure, scale: float = 2) -> bytes:
-    """For messages and slides, on a white ground."""
-    return _png(_text(figure), scale)
+def png_file(figure: Figure, theme: Theme = "light", width: int = WIDE, scale: float = 2) -> bytes:
+    """For messages and slides, on the theme's ground."""
+    return _png(_text(figure, width), theme, scale)
 
 
-def _text(figure: Figure) -> str:
-    return json.dumps(figure.specification, sort_keys=True, allow_nan=False)
+def _text(figure: Figure, width: int) -> str:
+    return _specification(figure.draw, figure.given, width)
+
+
+@lru_cache(KEPT)
+def _specification(draw: Callable[..., dict[str, Any]], given: tuple[Any, ...], width: int) -> str:
+    return json.dumps(draw(*given, width=width), sort_keys=True, allow_nan=False)
 
 
 @lru_cache(KEPT)
@@ -50,8 +57,8 @@ def _svg(specification: str) -> str:
 
 
 @lru_cache(32)
-def _png(specification: str, scale: float) -> bytes:
+def _png(specification: str, theme: Theme, scale: float) -> bytes:
     import vl_convert
 
-    ground = specification.replace('"background": "transparent"', '"background": "#fffefb"')
-    return vl_convert.vegalite_to_png(for_file(ground), scale=scale)
+    ground = specification.replace('"background": "transparent"', f'"background": "{getattr(ROLES[SURFACE], theme)}"')
+    return vl_convert.vegalite_to_png(for_file(ground, theme), scale=scale)

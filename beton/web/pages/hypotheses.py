@@ -13,10 +13,12 @@ from beton.lifecycle import Action, Status, allowed
 from beton.roles import Permission
 from beton.store import hypotheses
 from beton.web.access.policy import needs
+from beton.web.charts.mosaic import mosaic
 from beton.web.injected import TheHands, ThePlace
+from beton.web.pages import pictures
 from beton.web.pages.page import FormFields, Page, ThePage
 from beton.web.pages.review import Search, wanted
-from beton.work import looking, reviewing
+from beton.work import becoming, looking, reviewing
 from beton.work.backtesting import default_as_of
 from beton.work.drafting import as_text
 
@@ -62,6 +64,7 @@ def show(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str]) -> Respon
     """One hypothesis with everything around it."""
     sight = looking.look(place, hypothesis_id, units=page.may(Permission.READ_SIGNALS))
     legal = allowed(sight.hypothesis.status)
+    told = becoming.record(place, sight.proposal)
     return page.render(
         "hypotheses/one.html",
         title=sight.hypothesis.name,
@@ -71,6 +74,10 @@ def show(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str]) -> Respon
         legal=[str(action) for action in legal],
         buttons={str(action): (action, title) for action, title in BUTTONS.items() if action in legal},
         definition=as_text(sight.hypothesis.definition),
+        record=told,
+        counts=told.counts() if told and told.kept else None,
+        areas=mosaic(sight.proposal.judged["closed"]) if sight.proposal.judged else (),
+        pictures=pictures.around(page, sight.proposal, told),
         others=_others(page, place, hypothesis_id),
     )
 

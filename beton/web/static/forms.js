@@ -1,10 +1,15 @@
-// Small comforts of forms: filters that apply when they change, and a bar that says how many are selected.
+// Small comforts of forms: filters that apply when they change, a slider that tells its number, and a bar that says how many are selected.
 (() => {
   "use strict";
   document.addEventListener("change", (event) => {
     const form = event.target.form;
     if (form && form.hasAttribute("data-auto") && event.target.type !== "search") form.requestSubmit();
     if (event.target.matches(".pick input, [data-all]")) count(event.target);
+  });
+
+  document.addEventListener("input", (event) => {
+    const told = event.target.dataset.says && document.getElementById(event.target.dataset.says);
+    if (told) told.textContent = event.target.value;
   });
 
   function count(changed) {
