@@ -47,8 +47,15 @@ def read_draft(place: Workplace, connection: Connection | None, text: str) -> Dr
     if len(text) > MOST_CHARACTERS:
         return Draft(text, None, (Fault("", f"is longer than {MOST_CHARACTERS:,} characters"),))
     document = read_yaml(text)
-    if document.faults:
-        return Draft(text, None, tuple(document.faults))
+    return Draft(text, None, tuple(document.faults)) if document.faults else _judged(place, connection, text, document)
+
+
+def read_definition(place: Workplace, connection: Connection | None, data: Any) -> Draft:
+    """The same of one that is data already."""
+    return _judged(place, connection, "", Document(data))
+
+
+def _judged(place: Workplace, connection: Connection | None, text: str, document: Document) -> Draft:
     read = read_hypothesis(_one(document.data))
     if not isinstance(read, Definition):
         return Draft(text, None, tuple(_told(read, document)))
@@ -62,12 +69,15 @@ def read_draft(place: Workplace, connection: Connection | None, text: str) -> Dr
     return Draft(text, None if wrong else read, tuple(_told(wrong, document)), None if wrong else known)
 
 
-def revise(place: Workplace, hypothesis_id: str, definition: Definition, *, actor: str, expected_row_version: int | None) -> Hypothesis:
-    """Let a hypothesis say something else: its next version, which has to be tested and approved anew. Raises as `store.hypotheses.revise` does."""
+def revise(
+    place: Workplace, hypothesis_id: str, definition: Definition, *, actor: str, expected_row_version: int | None, field: str = ""
+) -> Hypothesis:
+    """Let a hypothesis say something else: its next version, which has to be tested and approved anew. Raises as `store.hypotheses.revise`
+    does, and `BadInput` for names that the project does not know; `field` is where in the caller's input it came from."""
     with place.store.transaction() as tx:
         row = hypotheses.get(tx, hypothesis_id)
         if (snapshot := taxonomies.latest(tx, row.connection_id)) is not None:
-            refuse(taxonomy_faults(definition, Taxonomy.model_validate(snapshot.content)))
+            refuse(taxonomy_faults(definition, Taxonomy.model_validate(snapshot.content)), field)
         if definition.fingerprint == row.fingerprint:
             raise BadInput("This says what it said before.", fix="Change something, or leave it as it is.")
         return hypotheses.revise(
@@ -107,5 +117,5 @@ def _one(data: Any) -> Any:
 
 def _told(faults: list[LanguageFault], document: Document) -> Iterator[Fault]:
     for one in faults:
-        path = tuple(int(part) if part.isdigit() else part for part in one.field.split(".") if part)
+        path = tuple(int(part) if part.isdecimal() else part for part in one.field.split(".") if part)
         yield Fault(one.field, one.message, document.line(path), (one.nearest,) if one.nearest else ())

@@ -15,6 +15,8 @@ from beton.work.workplace import Workplace
 
 MOST_HISTORY = 60
 LAST_SIGNALS = 5
+COMPARED = ("precision", "recall", "lift_vs_baseline", "closed.lift", "weekly")
+"""Numbers that stand side by side where two are compared."""
 
 
 @dataclass(frozen=True)

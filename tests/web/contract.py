@@ -30,9 +30,9 @@ def check(schema: dict[str, Any], value: Any) -> None:
 
 
 def operation_of(method: str, path: str) -> dict[str, Any] | None:
-    """The operation that a request belongs to. Slashes in a row are one, as for the server."""
+    """The operation that a request belongs to: words before parameters, and slashes in a row are one, as for the server."""
     path = re.sub(r"/{2,}", "/", path)
-    for template, operations in document()["paths"].items():
+    for template, operations in sorted(document()["paths"].items(), key=lambda one: one[0].count("{")):
         if method.lower() in operations and re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
             return operations[method.lower()]
     return None

@@ -103,6 +103,15 @@ class NewHypothesisBody(Body):
     )
 
 
+class DraftBody(Body):
+    """A hypothesis that is being written."""
+
+    connection: Name | None = Field(default=None, description="Name or id; with it the names of its project are checked too.")
+    definition: dict[str, Any] | Annotated[str, Field(max_length=20_000)] = Field(
+        description="In the language: as an object, or as text in YAML or JSON, whose faults then tell their lines."
+    )
+
+
 class Decision(Body):
     """A decision about what was seen. Without `row_version` and `If-Match` it is about whatever is there now."""
 
@@ -125,6 +134,12 @@ class Snooze(Decision):
     """Not now: ask again at `until`."""
 
     until: Instant
+
+
+class Revision(Decision):
+    """What a hypothesis is to say from now on."""
+
+    definition: dict[str, Any] = Field(description="The whole hypothesis in the language.")
 
 
 class NewBacktestBody(Body):
@@ -222,7 +237,8 @@ class BarBody(Body):
 
 
 TAKEN: tuple[type[BaseModel], ...] = (
-    NewHypothesisBody, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody, NewRouteBody, RouteChange,
+    NewHypothesisBody, DraftBody, Revision, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody,
+    NewRouteBody, RouteChange,
     NewMemberBody, RoleBody, NewKeyBody, BarBody, FeedbackBody, AgainBody, NewConnectionBody,
     PostHogKeyBody, ShareBody,
 )  # fmt: skip

@@ -36,6 +36,7 @@ FORM = {
 
 BODIES: dict[str, dict[str, Any]] = {
     "{route:str}": {"notices": True},
+    "{hypothesis_id:str}": {"definition": definition()},
     "reject": {"reason": "known"},
     "snooze": {"until": "2027-01-01T00:00:00Z"},
     "facts": {"text": "x"},
