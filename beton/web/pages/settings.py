@@ -56,7 +56,7 @@ def choose(page: ThePage, place: ThePlace, data: FormFields) -> Response[str]:
     """Another bar; an empty field is the installation's. Everything is judged anew at once."""
     written = {name: text(data, name) for name, *_ in BAR if text(data, name)}
     try:
-        body = BarBody.model_validate({name: value.replace(",", ".") for name, value in written.items()})
+        body = BarBody.model_validate({name: _number(value) for name, value in written.items()})
     except ValidationError as error:
         faults = [Fault(str(one["loc"][0]), one["msg"]) for one in error.errors()]
         return _bar(page, place, written=written, faults={one.field: one.message for one in faults}, status=422)
@@ -226,6 +226,15 @@ def _role(form: dict[str, Any]) -> Role:
     if told not in set(Role):
         raise BadInput("Choose a role.", [Fault("role", f"{told!r} is none", None, tuple(Role))])
     return Role(told)
+
+
+def _number(told: str) -> float | str:
+    """As a number, where it is one, also with a comma."""
+    plain = told.replace(",", ".")
+    try:
+        return int(plain) if plain.isdigit() else float(plain)
+    except ValueError:
+        return told
 
 
 def _be_sure(form: dict[str, Any]) -> None:
