@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -43,7 +44,7 @@ class Unavailable(StoreError):
 def open_engine(url: str) -> sa.Engine:
     """An engine for a `sqlite:///` or `postgresql://` URL; makes the directory of a SQLite file."""
     parsed = database_url(url)
-    options: dict[str, Any] = {"json_serializer": _to_json, "hide_parameters": True}
+    options: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": _from_json, "hide_parameters": True}
     if parsed.get_backend_name() != "sqlite":
         return sa.create_engine(parsed, pool_pre_ping=True, **options)
     if parsed.database:
@@ -97,3 +98,8 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 def _to_json(value: Any) -> str:
     """Compact, and refusing NaN: "cannot tell" is null with a reason beside it."""
     return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+
+
+def _from_json(text: Any) -> Any:
+    """A document; SQLite keeps one that is a bare number as a number."""
+    return orjson.loads(text) if isinstance(text, str | bytes) else text

@@ -50,7 +50,8 @@ def say(tx: Transaction, signal_id: str, verdict: Feedback | None, *, actor: str
         tx.session.flush()
         return None
     if kept is None:
-        kept = SignalFeedbackRow(signal_id=row.id, workspace_id=tx.workspace_id, verdict=verdict, actor=actor, at=tx.now)
+        about = {"signal_id": row.id, "workspace_id": tx.workspace_id, "hypothesis_id": row.hypothesis_id}
+        kept = SignalFeedbackRow(**about, verdict=verdict, actor=actor, at=tx.now)
         tx.session.add(kept)
     kept.verdict, kept.actor, kept.at = str(verdict), actor, tx.now
     tx.session.flush()
@@ -88,11 +89,7 @@ def feedback(tx: Transaction, signal_ids: Collection[str]) -> dict[str, GivenFee
 
 def tally(tx: Transaction, hypothesis_id: str) -> dict[Feedback, int]:
     """How often each was said of the signals of a hypothesis."""
-    said_of = (col(SignalRow.id) == col(SignalFeedbackRow.signal_id), col(SignalRow.hypothesis_id) == hypothesis_id)
-    mine = (
-        sa.select(col(SignalRow.id)).where(*said_of).exists()
-    )  # from the side of what was said: there are few of those, and may be very many signals
-    query = sa.select(col(SignalFeedbackRow.verdict), sa.func.count()).where(mine)
+    query = sa.select(col(SignalFeedbackRow.verdict), sa.func.count()).where(col(SignalFeedbackRow.hypothesis_id) == hypothesis_id)
     found = {Feedback(verdict): number for verdict, number in tx.session.execute(query.group_by(col(SignalFeedbackRow.verdict)))}
     return {one: found.get(one, 0) for one in Feedback}
 
@@ -106,4 +103,4 @@ def _locked(tx: Transaction, signal_id: str) -> SignalRow:
 
 
 def _value(row: SignalFeedbackRow) -> GivenFeedback:
-    return GivenFeedback.model_validate(row.model_dump(exclude={"workspace_id"}))
+    return GivenFeedback.model_validate(row.model_dump(exclude={"workspace_id", "hypothesis_id"}))

@@ -92,8 +92,7 @@ def newest(tx: Transaction, wanted: Wanted, *, limit: int = 50, after: str | Non
 def count_by_verdict(tx: Transaction, wanted: Wanted) -> dict[str, int]:
     """How many of those that are wanted have each verdict, whichever is asked for; those without a result are `untested`."""
     everywhere = wanted.statuses or tuple(Status)  # named, so that an index answers
-    inner = _narrowed(replace(wanted, verdict=None, statuses=everywhere)).subquery()
-    rows = tx.session.execute(sa.select(inner.c.verdict, sa.func.count()).group_by(inner.c.verdict)).all()
+    rows = tx.session.execute(_counted(_narrowed(replace(wanted, verdict=None, statuses=everywhere)), HypothesisRow.verdict)).all()
     return dict.fromkeys((*VERDICTS, "untested"), 0) | {verdict or "untested": int(number) for verdict, number in rows}
 
 
@@ -112,8 +111,7 @@ def every(tx: Transaction, *, connection_id: str | None = None, statuses: Collec
 
 def count_by_status(tx: Transaction, *, connection_id: str | None = None) -> dict[Status, int]:
     """How many there are in each status; statuses without any are 0."""
-    inner = _wanted(connection_id, ()).subquery()
-    rows = tx.session.execute(sa.select(inner.c.status, sa.func.count()).group_by(inner.c.status)).all()
+    rows = tx.session.execute(_counted(_wanted(connection_id, ()), HypothesisRow.status)).all()
     return dict.fromkeys(Status, 0) | {Status(status): int(number) for status, number in rows}
 
 
@@ -201,6 +199,23 @@ def versions(tx: Transaction, hypothesis_id: str) -> list[HypothesisVersion]:
     return [HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"})) for row in rows]
 
 
+def named_versions(tx: Transaction, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], HypothesisVersion]:
+    """What these versions said, by hypothesis and number; unknown ones are missing."""
+    query = sa.select(HypothesisVersionRow).where(col(HypothesisVersionRow.hypothesis_id).in_({one for one, _ in keys}))
+    rows = [row for row in tx.session.execute(query).scalars() if (row.hypothesis_id, row.version) in keys]
+    return {(row.hypothesis_id, row.version): HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"})) for row in rows}
+
+
+def names_of_fired(tx: Transaction, *, limit: int) -> dict[str, str]:
+    """Id and name of those that have sent signals, the best first."""
+    best = (col(HypothesisRow.rank).desc(), col(HypothesisRow.id).desc())
+    query = sa.select(col(HypothesisRow.rank), col(HypothesisRow.id), col(HypothesisRow.name)).where(col(HypothesisRow.fired_count) > 0)
+    found = []
+    for status in (Status.APPROVED, Status.PAUSED, Status.RETIRED):  # one by one, each is read off an index
+        found += tx.session.execute(query.where(col(HypothesisRow.status) == str(status)).order_by(*best).limit(limit)).all()
+    return {one: name for _, one, name in sorted(found, reverse=True)[:limit]}
+
+
 def with_fingerprint(tx: Transaction, connection_id: str, fingerprint: str) -> Hypothesis | None:
     """The one that means this, if it is known."""
     query = _wanted(connection_id, ()).where(col(HypothesisRow.fingerprint) == fingerprint)
@@ -267,6 +282,10 @@ def _wanted(connection_id: str | None, statuses: Collection[Status]) -> Any:
     if connection_id is not None:
         query = query.where(col(HypothesisRow.connection_id) == connection_id)
     return query.where(col(HypothesisRow.status).in_([str(status) for status in statuses])) if statuses else query
+
+
+def _counted(query: Any, by: Any) -> Any:
+    return query.with_only_columns(col(by), sa.func.count()).group_by(col(by))
 
 
 def _narrowed(wanted: Wanted) -> Any:

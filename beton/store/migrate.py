@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 
 from beton.errors import StoreError
 from beton.store.engines import reached, writing
+from beton.store.expectations import expect
 
 LOCK = 0x6265746F6E  # "beton": any number, the same in every process
 
@@ -27,6 +28,8 @@ def migrate(engine: sa.Engine, revision: str = "head") -> None:
     """Upgrade to the newest schema. Safe to call from every process that starts: one migrates, the others wait and find it done."""
     with _alone(engine) as connection:
         command.upgrade(configuration(connection), revision)
+        if connection.dialect.name == "sqlite":
+            expect(connection)
 
 
 def downgrade(engine: sa.Engine, revision: str) -> None:

@@ -304,9 +304,10 @@ class SignalFeedbackRow(Owned, Row, table=True):
     """What became of a signal, as the one who followed it up says; the last word counts, and the audit log has those before."""
 
     __tablename__ = "signal_feedback"
-    __table_args__ = (one_of("verdict", *Feedback),)
+    __table_args__ = (sa.Index(None, "hypothesis_id", "verdict"), one_of("verdict", *Feedback))
     signal_id: str = belongs_to("signal", key=True)
     workspace_id: str = belongs_to("workspace", index=False)
+    hypothesis_id: str = belongs_to("hypothesis", index=False)  # the signal's, to count by without looking at the signals
     verdict: str
     actor: str
     at: datetime = moment()

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from beton.lifecycle import SENDING, Status
+from beton.lifecycle import SENDING
 from beton.roles import Caller
 from beton.signals import Delivery, DeliveryStatus, Feedback, Signal
 from beton.store import api_keys, audit, backtests, connections, deliveries, following, hypotheses, members, routes, signals
 from beton.store import live as read_state
 from beton.store.following import GivenFeedback
-from beton.store.hypotheses import Wanted
-from beton.store.records import AuditEntry, Backtest, Connection, DeliveryAttempt, Hypothesis, HypothesisVersion
+from beton.store.records import AuditEntry, Backtest, Connection, DeliveryAttempt, HypothesisVersion
 from beton.store.store import Transaction
 from beton.work.reviewing import meaning_of
 from beton.work.workplace import Workplace
@@ -240,7 +239,7 @@ def _at(instant: datetime) -> str:
 
 def _seen(tx: Transaction, found: Sequence[Signal]) -> tuple[Seen, ...]:
     ids = [one.id for one in found]
-    said = {key: hypotheses.version(tx, *key) for key in {(one.hypothesis_id, one.hypothesis_version) for one in found}}
+    said = hypotheses.named_versions(tx, {(one.hypothesis_id, one.hypothesis_version) for one in found})
     promises = backtests.some(tx, [one.backtest_id for one in said.values() if one.backtest_id])
     names = {key: meaning_of(one.definition).names for key, one in said.items()}
     sent, given, called = deliveries.of_signals(tx, ids), following.feedback(tx, ids), {one.id: one.name for one in routes.every(tx)}
@@ -266,9 +265,8 @@ def owner_names(tx: Transaction) -> dict[str, str]:
     return {one.id: one.name for one in members.every(tx)} | {one.id: one.name for one in api_keys.every(tx)}
 
 
-def fired_hypotheses(place: Workplace, also: str = "") -> list[Hypothesis]:
-    """Hypotheses that have sent signals, to narrow a list by: the best, and the one that is asked for."""
-    statuses = (Status.APPROVED, Status.PAUSED, Status.RETIRED)
+def fired_hypotheses(place: Workplace, also: str = "") -> dict[str, str]:
+    """Id and name of hypotheses that have sent signals, to narrow a list by: the best, and the one that is asked for."""
     with place.store.reading() as tx:
-        found = [one for one in hypotheses.ranked(tx, Wanted(statuses=statuses), limit=100).data if one.fired_count or one.id == also]
-        return found if not also or any(one.id == also for one in found) else [*hypotheses.some(tx, [also]), *found]
+        found = hypotheses.names_of_fired(tx, limit=100)
+        return found if not also or also in found else {one.id: one.name for one in hypotheses.some(tx, [also])} | found

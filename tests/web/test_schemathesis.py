@@ -39,8 +39,9 @@ from tests.web.steps import fired, kept, result
 SEED = 20261120
 HOST = "testserver"
 PHASES = ("coverage", "fuzzing", "stateful")
-REFUSED = ["2xx", 401, 403, 404, 409, 422, 429]
-"""Statuses for a request that has the described shape. Definitions of hypotheses are objects to the description, and have a language of their own."""
+REFUSED = ["2xx", 400, 401, 403, 404, 409, 422, 429]
+"""Statuses for a request that has the described shape. Definitions of hypotheses are objects to the description, and have
+a language of their own; a text with a NUL (400) no database could hold."""
 
 
 @dataclass
@@ -146,4 +147,4 @@ def test_no_request_from_the_description_is_answered_outside_it(full: Workplace)
 
 @pytest.mark.long
 def test_no_request_of_twenty_thousand_is(full: Workplace) -> None:
-    check(ask(full, 500), 20_000)
+    check(ask(full, 440), 20_000)

@@ -123,14 +123,17 @@ def _signal_feedback() -> None:
         "signal_feedback",
         sa.Column("signal_id", sa.String(), nullable=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("hypothesis_id", sa.String(), nullable=False),
         sa.Column("verdict", sa.String(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint("verdict IN ('worked', 'not_a_fit', 'customer')", name=op.f("ck_signal_feedback_verdict_known")),
+        sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_signal_feedback_hypothesis_id_hypothesis")),
         sa.ForeignKeyConstraint(["signal_id"], ["signal.id"], name=op.f("fk_signal_feedback_signal_id_signal")),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_signal_feedback_workspace_id_workspace")),
         sa.PrimaryKeyConstraint("signal_id", name=op.f("pk_signal_feedback")),
     )
+    op.create_index(op.f("ix_signal_feedback_hypothesis_id_verdict"), "signal_feedback", ["hypothesis_id", "verdict"])
 
 
 def _erased_unit() -> None:
