@@ -126,7 +126,8 @@ def _overview(page: Page, place: ThePlace, asked: dict[str, str], *, after: str 
 
 
 def _again(one: dispatching.Logged) -> bool:
-    return one.delivery.status in (DeliveryStatus.DEAD, DeliveryStatus.FAILED, DeliveryStatus.IN_DOUBT)
+    mistaken = one.signal is not None and one.signal.taken_back_at is not None
+    return one.delivery.status in (DeliveryStatus.DEAD, DeliveryStatus.FAILED, DeliveryStatus.IN_DOUBT) and not mistaken
 
 
 HANDLERS: list[HTTPRouteHandler] = [overview, add, try_out, switch, subscribe, show, retry, retry_all]
