@@ -140,13 +140,15 @@ def list_fires(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str], cel
 
 
 def around(page: Page, one: Proposal, told: Record | None) -> dict[str, Picture]:
-    """The pictures of one hypothesis; nothing is drawn yet."""
+    """The pictures of one hypothesis, its lift for messages among them; nothing is drawn yet."""
     if told is None:
         return {}
     bins, median = becoming.leads(told)
     converted = becoming.conversion(told)
+    itself = points([one.resource], page.url("/hypotheses"))
     drawn = (
-        figures.confirmation(points([one.resource], page.url("/hypotheses"))),
+        figures.lifts(itself),
+        figures.confirmation(itself),
         curves.conversion(converted) if converted else None,
         curves.lead_times([(each.label, each.count) for each in bins], median) if median is not None else None,
         curves.by_week(becoming.weeks(told)),

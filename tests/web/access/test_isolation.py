@@ -24,8 +24,12 @@ from tests.web.steps import definition, fired, kept, result
 NO_ID = {
     "/link/{token:str}": "a secret that is not bound to who asks",
     "/static/{digest:str}/{name:str}": "files of the program, the same for all",
+    "/hypotheses/pictures/{file:str}": "a picture of what the asker's own list has",
 }
 """Addresses whose parameters name nothing that belongs to a workspace."""
+
+BESIDE = {"action": "reject", "file": "lift.svg"}
+"""Parameters that stand beside an id and name nothing themselves."""
 
 FORM = {
     "reason": "known", "comment": "x", "until": "2027-01-01T00:00", "days": "3", "override_reason": "wanted", "row_version": "1", "version": "1",
@@ -75,7 +79,6 @@ def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
             "fact_id": [fact.id],
             "key_id": [key.id],
             "member": [ada.id, ada.email],
-            "action": ["reject"],
         }
 
 
@@ -86,9 +89,9 @@ def unlike(known: str) -> str:
 
 def tries(one: Address, theirs: dict[str, list[str]]) -> list[tuple[str, str]]:
     """The address filled in with what is another's, and beside it with what is nobody's."""
-    assert set(one.parameters) <= set(theirs), f"say in `theirs` what the parameters of {one.path} mean"
-    (name,) = [parameter for parameter in one.parameters if parameter != "action"]
-    return [(one.filled({name: known, "action": "reject"}), one.filled({name: unlike(known), "action": "reject"})) for known in theirs[name]]
+    assert set(one.parameters) <= {*theirs, *BESIDE}, f"say in `theirs` what the parameters of {one.path} mean"
+    (name,) = [parameter for parameter in one.parameters if parameter not in BESIDE]
+    return [(one.filled(BESIDE | {name: known}), one.filled(BESIDE | {name: unlike(known)})) for known in theirs[name]]
 
 
 def ask(who: Somebody, one: Address, path: str) -> httpx.Response:
