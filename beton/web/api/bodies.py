@@ -142,12 +142,24 @@ class Revision(Decision):
     definition: dict[str, Any] = Field(description="The whole hypothesis in the language.")
 
 
+class PopulationBody(Body):
+    """Who is counted at all, told by the properties of the entry event."""
+
+    leave_out_internal: Flag = Field(default=False, description="Leave internal and test traffic out, as confirmed for the connection.")
+    where: list[dict[str, Any]] = Field(
+        default=[], max_length=20, description="Comparisons that name a segment, as in a hypothesis: `{property, op, value}`."
+    )
+
+
 class NewBacktestBody(Body):
     """Hypotheses to be tested."""
 
     connection: Name
     hypothesis_ids: list[Name] | None = Field(default=None, min_length=1, max_length=1000, description="Null: all that are proposed or live.")
     window_days: WindowDays = 90
+    population: PopulationBody | None = Field(
+        default=None, description="Test each for these units only: as a hypothesis of its own, whose entry has the comparisons. Needs `write`, too."
+    )
 
 
 class NewProposalsBody(Body):
@@ -238,7 +250,7 @@ class BarBody(Body):
 
 TAKEN: tuple[type[BaseModel], ...] = (
     NewHypothesisBody, DraftBody, Revision, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody,
-    NewRouteBody, RouteChange,
+    NewRouteBody, RouteChange, PopulationBody,
     NewMemberBody, RoleBody, NewKeyBody, BarBody, FeedbackBody, AgainBody, NewConnectionBody,
     PostHogKeyBody, ShareBody,
 )  # fmt: skip

@@ -11,19 +11,22 @@ from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
+from pydantic import ValidationError
 
-from beton.errors import BadInput, Fault
+from backtest.matching import Comparison
+from beton.errors import BadInput, Fault, Forbidden
 from beton.lifecycle import Status
 from beton.roles import Permission
 from beton.store import hypotheses, runs
 from beton.store.records import Connection, Run, RunKind, RunStatus
 from beton.web.access.policy import needs
 from beton.web.api.asking import LOCATION, Cursor, Limit, listed, refusals
-from beton.web.api.bodies import NewBacktestBody, NewProposalsBody
+from beton.web.api.bodies import NewBacktestBody, NewProposalsBody, PopulationBody
 from beton.web.api.resources import RunPage, RunRead
-from beton.web.injected import TheHands, ThePlace
+from beton.web.injected import TheCaller, TheHands, ThePlace
 from beton.work.asking import confirmed_question, question_json, read_question
 from beton.work.backtesting import default_as_of
+from beton.work.populating import Population, narrowed
 from beton.work.workplace import Workplace
 
 RunStatuses = Annotated[list[RunStatus] | None, QueryParameter(description="May be given several times.")]
@@ -106,10 +109,17 @@ def _run(place: Workplace, run_id: str) -> Run:
     operation_id="startBacktest",
     tags=["runs"],
 )
-def start_backtest(place: ThePlace, hands: TheHands, data: JSONBody[NewBacktestBody]) -> Response[RunRead]:
-    """Test hypotheses of a connection. The run's address is in `Location`; the results stand at the hypotheses when it is done."""
+def start_backtest(place: ThePlace, hands: TheHands, caller: TheCaller, data: JSONBody[NewBacktestBody]) -> Response[RunRead]:
+    """Test hypotheses of a connection. The run's address is in `Location`; the results stand at the hypotheses when it is done.
+
+    With a population each is tested as a hypothesis of its own, narrowed to it; the run's `request` has their ids."""
     connection = place.connection(data.connection)
     ids = _to_test(place, connection, data.hypothesis_ids)
+    population = _population(data.population)
+    if population.asks:
+        if not caller.may(Permission.WRITE):
+            raise Forbidden("A population makes new hypotheses, which this key or role may not write.", details={"needs": str(Permission.WRITE)})
+        ids = narrowed(place, connection, ids, population, caller.actor)
     return _queued(hands.jobs.start_backtest(connection, ids, default_as_of(place.clock()), data.window_days))
 
 
@@ -128,6 +138,21 @@ def start_proposals(place: ThePlace, hands: TheHands, data: JSONBody[NewProposal
     connection = place.connection(data.connection)
     question, days = _question(place, connection, data)
     return _queued(hands.jobs.start_proposals(connection, question, default_as_of(place.clock()), days))
+
+
+def _population(asked: PopulationBody | None) -> Population:
+    if asked is None:
+        return Population()
+    read, faults = [], []
+    for number, one in enumerate(asked.where):
+        try:
+            read.append(Comparison.model_validate(one))
+        except ValidationError as refused:
+            where = f"population.where[{number}]"
+            faults += [Fault(".".join((where, *map(str, each["loc"]))), each["msg"].removeprefix("Value error, ")) for each in refused.errors()]
+    if faults:
+        raise BadInput("The population cannot be read.", faults)
+    return Population(asked.leave_out_internal, tuple(read))
 
 
 def _to_test(place: Workplace, connection: Connection, ids: list[str] | None) -> list[str]:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery
 
+from backtest.matching import Comparison
+from beton.errors import BadInput
 from beton.lifecycle import Action, allowed
 from beton.roles import Permission
 from beton.store import connections, hypotheses
@@ -16,6 +20,7 @@ from beton.web.pages.hypotheses import WINDOW_DAYS
 from beton.web.pages.page import FormFields, Page, ThePage, text, whole
 from beton.work.backtesting import default_as_of
 from beton.work.drafting import Draft, as_text, events_of, read_draft, revise
+from beton.work.populating import Population, internal_of, populated, read_segment
 from beton.work.reviewing import meaning_of
 from beton.work.writing import write_hypothesis
 
@@ -51,7 +56,7 @@ def new(page: ThePage, place: ThePlace, connection: FromQuery[str] = "") -> Resp
 def preview(page: ThePage, place: ThePlace, data: FormFields) -> Response[str]:
     """What the text says, while it is being written; nothing is kept."""
     chosen = _chosen(place, text(data, "connection"))
-    draft = read_draft(place, chosen, _written(data))
+    draft = _draft(place, chosen, data)
     return page.render("hypotheses/preview.html", draft=draft, names=_names(draft))
 
 
@@ -59,9 +64,9 @@ def preview(page: ThePage, place: ThePlace, data: FormFields) -> Response[str]:
 def write(page: ThePage, place: ThePlace, hands: TheHands, data: FormFields) -> Response[str]:
     """Keep it as proposed, and test it if that was asked for. With faults, the form comes back and names them all."""
     chosen = _chosen(place, text(data, "connection"))
-    draft = read_draft(place, chosen, _written(data))
+    draft = _draft(place, chosen, data)
     if draft.definition is None or chosen is None:
-        return _form(page, place, chosen, draft, status=422)
+        return _form(page, place, chosen, draft, status=422, narrowed=(text(data, "internal") == "out", text(data, "segment")))
     row, _ = write_hypothesis(place, chosen, draft.definition, page.actor, selected=text(data, "looked") == "yes")
     if text(data, "then") != "test" or not page.may(Permission.RUN):
         return page.go(f"/hypotheses/{row.id}")
@@ -96,7 +101,14 @@ def change(page: ThePage, place: ThePlace, hands: TheHands, hypothesis_id: FromP
 
 
 def _form(
-    page: Page, place: ThePlace, chosen: Connection | None, draft: Draft, *, editing: hypotheses.Hypothesis | None = None, status: int = 200
+    page: Page,
+    place: ThePlace,
+    chosen: Connection | None,
+    draft: Draft,
+    *,
+    editing: hypotheses.Hypothesis | None = None,
+    status: int = 200,
+    narrowed: tuple[bool, str] = (False, ""),
 ) -> Response[str]:
     with place.store.reading() as tx:
         every = connections.every(tx)
@@ -112,6 +124,8 @@ def _form(
         editing=editing,
         may_change=editing is None or Action.REVISE in allowed(editing.status),
         forms=FORMS,
+        narrowed=narrowed,
+        internal=[_said(one) for one in internal_of(place, chosen)] if chosen is not None and editing is None else [],
         events=events_of(place, chosen) if chosen is not None else [],
     )
 
@@ -122,6 +136,24 @@ def _chosen(place: ThePlace, name: str) -> Connection | None:
         return place.connection(name)
     with place.store.reading() as tx:
         return next(iter(connections.every(tx)), None)
+
+
+def _draft(place: ThePlace, chosen: Connection | None, form: dict[str, object]) -> Draft:
+    """What is written, for the population that is chosen beside it."""
+    draft = read_draft(place, chosen, _written(form))
+    if chosen is None:
+        return draft
+    try:
+        population = Population(text(form, "internal") == "out", read_segment(text(form, "segment")))
+    except BadInput as refused:
+        return replace(draft, definition=None, known=None, faults=(*draft.faults, *refused.faults))
+    return populated(place, chosen, draft, population)
+
+
+def _said(one: Comparison) -> str:
+    """One comparison as a person would write it."""
+    value = "" if one.value is None else one.model_dump()["value"]
+    return f"{'.'.join(one.property)} {one.op.replace('_', ' ')} {str(value).lower() if isinstance(value, bool) else value}".strip()
 
 
 def _written(form: dict[str, object]) -> str:
