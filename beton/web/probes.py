@@ -12,6 +12,7 @@ from beton.web.api.asking import refusals
 from beton.web.api.resources import Health, Readiness
 from beton.web.injected import ThePlace
 
+
 @get("/healthz", sync_to_thread=False, opt=OPEN, operation_id="health", tags=["probes"])
 def healthz() -> Health:
     """The process lives."""
