@@ -43,6 +43,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "{hypothesis_id:str}": {"definition": definition()},
     "reject": {"reason": "known"},
     "snooze": {"until": "2027-01-01T00:00:00Z"},
+    "key": {"api_key": "phx_canaryCANARYcanary"},
+    "share": {"share": 0.5},
     "facts": {"text": "x"},
     "question": {"outcome": definition()["outcome"]},
     "role": {"role": "viewer"},
