@@ -32,6 +32,7 @@ SIBLINGS = ({"posthog", "store", "routing"}, {"lifecycle", "roles", "signals"}, 
 
 ONLY_IN = {
     "httpx": {"posthog", "routing"},
+    "httpx2": {"routing"},
     "sqlmodel": {"store"},
     "sqlalchemy": {"store"},
     "litestar": {"web", "app", "sandbox"},

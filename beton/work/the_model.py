@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 async def chosen_model(settings: Settings, resolve_name: Resolve = resolve) -> Model | None:
     """The model of the settings; None where none is configured.
 
-    Its address passes the same guard as those of webhooks, and this machine is allowed only where the operator allows insecure hosts.
-    Raises SettingsError.
+    Its address passes the same guard as those of webhooks, and this machine is allowed only where the operator allows insecure hosts. What its name
+    leads to now is where all its requests go: a name that leads elsewhere a moment later gains nothing. Raises SettingsError.
     """
     own = settings.model
     if not own.configured:
@@ -29,7 +29,7 @@ async def chosen_model(settings: Settings, resolve_name: Resolve = resolve) -> M
     insecure = settings.allow_insecure_hosts
     try:
         url = check_url(own.url, allow_insecure=insecure)
-        await allowed_addresses(url, allow_insecure=insecure, resolve=resolve_name)
+        addresses = await allowed_addresses(url, allow_insecure=insecure, resolve=resolve_name)
     except (BadInput, DestinationRefused) as refused:
         raise SettingsError(f"BETON_MODEL_URL may not be used: {refused.message}", code="settings.model_address", fix=refused.fix) from None
     if is_local(host_of(url)) and not insecure:
@@ -39,8 +39,10 @@ async def chosen_model(settings: Settings, resolve_name: Resolve = resolve) -> M
             fix="To use a model server here, set BETON_ALLOW_INSECURE_HOSTS=true.",
         )
     from agent.model import OpenAIModel
+    from beton.routing.to_model import open_model_client
 
-    return OpenAIModel(own.url, own.name, own.key.get_secret_value() if own.key else "", timeout=own.timeout_seconds)
+    client = open_model_client(own.url, addresses, timeout=own.timeout_seconds)
+    return OpenAIModel(own.url, own.name, own.key.get_secret_value() if own.key else "", timeout=own.timeout_seconds, http_client=client)
 
 
 def budget_now(place: Workplace, at: datetime) -> Budget:
