@@ -189,3 +189,25 @@ def test_sixty_are_drawn_on_a_page_below_half_a_megabyte_and_quickly(ada, store,
     assert "60 hypotheses of 65, the highest ranked" in read(answer).text
     assert len(answer.content) < 500_000
     assert took < 0.8, f"all pictures together took {took:.3f} s"
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_slider_moves_with_and_without_script(eyes, scripts):
+    with eyes.page(scripts=scripts) as window:
+        window.goto("/hypotheses/pictures?status=proposed&capacity=12")
+        slider = window.get_by_label("My team can call")
+        slider.focus()
+        window.keyboard.press("ArrowRight")
+        if not scripts:
+            window.get_by_role("button", name="Show").click()
+        window.wait_for_url("**/hypotheses/pictures?status=proposed&capacity=13#gain")
+        window.get_by_text("With 13 calls a week").wait_for()
+
+
+def test_a_mark_opens_what_it_stands_for(eyes, proposed):
+    with eyes.page() as window:
+        window.goto("/hypotheses/pictures")
+        window.get_by_role("region", name="Lift with its interval, drawn").locator("svg a").first.click()
+        window.wait_for_url(f"**/hypotheses/{proposed[0].id}")
+        window.locator('.mosaic a[href$="cell=tp"]').click()
+        window.wait_for_url("**/fires?cell=tp")
