@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from beton.cli.options import FLAG, MANY, AsJson, AsOf, WindowDays, instant
+from beton.cli.options import FLAG, MANY, AsJson, AsOf, WindowDays, instant, now
 from beton.cli.printing import number, print_json, say, table
 from beton.errors import BadInput
 
@@ -114,6 +114,27 @@ def read(
     return 0 if found["holds"] else 1
 
 
+def desk(
+    *,
+    signals: Annotated[int, Parameter(help="Signals of the workspace.")] = 1_000_000,
+    hypotheses: Annotated[int, Parameter(help="Hypotheses of the workspace, each with a result.")] = 5_000,
+    rate: Annotated[float, Parameter(help="Requests a second, whatever the answers take.")] = 100,
+    seconds: Annotated[float, Parameter(help="How long to ask.")] = 30,
+    seed: Seed = None,
+    as_json: AsJson = False,
+) -> int:
+    """Lists, details and the API of a server over a large workspace: how long answers take, and whether pages at depth cost the same as the first.
+    Ends with 1 where a bound fails."""
+    if signals < 1_000 or hypotheses < 100 or rate <= 0 or seconds <= 0:
+        raise BadInput("--signals is at least 1000, --hypotheses at least 100, --rate and --seconds above 0.")
+    from beton.bench.desk import run_desk_bench
+
+    start = 1 if seed is None else seed
+    found = run_desk_bench(signals=signals, hypotheses=hypotheses, rate=rate, seconds=seconds, seed=start, clock=now, tell=say)
+    _told("desk", found, as_json)
+    return 0 if found["holds"] else 1
+
+
 def everything(*, seed: Seed = None, as_json: AsJson = False) -> int:
     """Kernel, reading and truth, with their defaults."""
     found = {"kernel": _kernel(10_000_000, 1_000, 2, False, seed), "read": _read(1_000_000, seed), "truth": _truth(seed, (), None, 200)}
@@ -170,6 +191,8 @@ def _told(name: str, found: dict[str, Any], as_json: bool) -> None:
 
         columns, rows = kernel_table(found)
         table(columns, rows, title="Kernel", right=columns[1:])
+    elif name == "desk":
+        _desk(found)
     elif name in ("truth", "agent"):
         from beton.bench.figures import rows as figures
 
@@ -182,6 +205,16 @@ def _told(name: str, found: dict[str, Any], as_json: bool) -> None:
         table(
             ("", "packed", "raw rows"), rows, title=f"Reading, logs {'equal' if found['equal_logs'] else 'NOT EQUAL'}", right=("packed", "raw rows")
         )
+
+
+def _desk(found: dict[str, Any]) -> None:
+    from beton.bench.desk import rows
+
+    columns = ("", "requests", "p50 ms", "p95 ms", "p99 ms", "largest, bytes")
+    table(columns, rows(found), title="Desk", right=columns[1:])
+    depth = [(name, *(f"{one[key]:g}" for key in ("first_ms", "deep_ms", "ratio"))) for name, one in found["depth"].items()]
+    table(("", "first page, ms", "at depth, ms", "ratio"), depth, title="Depth", right=("first page, ms", "at depth, ms", "ratio"))
+    say(f"Bounds {'kept' if found['holds'] else 'NOT kept'}: {', '.join(f'{name} {bound}' for name, bound in found['bounds'].items())}.")
 
 
 def _beside(found: dict[str, Any]) -> None:

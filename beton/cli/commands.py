@@ -84,6 +84,7 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "agent": ("beton.cli.bench:agent", "What the search finds of what is planted, and beside what one would run instead."),
             "prompts": ("beton.cli.bench:prompts", "What a model answers to every prompt in every world."),
             "read": ("beton.cli.bench:read", "The packed reader beside paging through raw rows."),
+            "desk": ("beton.cli.bench:desk", "Pages and the API of a large workspace, asked at a fixed rate."),
             "all": ("beton.cli.bench:everything", "All of these."),
         },
     ),

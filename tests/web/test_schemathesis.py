@@ -22,7 +22,7 @@ from beton.app import create_app
 from beton.lifecycle import Status as Standing
 from beton.roles import Permission
 from beton.settings import Settings
-from beton.store import api_keys, connections, runs
+from beton.store import api_keys, connections, routes, runs
 from beton.store.columns import secrets
 from beton.store.engines import open_engine
 from beton.store.migrate import migrate
@@ -33,7 +33,7 @@ from beton.store.store import Store
 from beton.store.tables import ApiKeyRow, RunRow
 from beton.work.workplace import Workplace
 from tests.store.postgres import fast_directory
-from tests.web.conftest import FakeJobs, FakeReceiver
+from tests.web.conftest import FakeJobs, FakeReach, FakeReceiver
 from tests.web.steps import fired, kept, result
 
 SEED = 20261120
@@ -72,28 +72,38 @@ def full(clock: Any, monkeypatch: pytest.MonkeyPatch) -> Generator[Workplace]:
         migrate(engine)
         store = Store(engine, Sealer({"test": b"k" * 32}), clock)
         place = Workplace(Settings(data_dir=Path(folder), requests_per_minute=10**9), store, clock)
-        with store.transaction() as tx:
-            shop = connections.add(tx, name="shop", host="https://eu.posthog.com", project_id="17", api_key="phx_canaryCANARYcanary", actor="ada")
-        fired(store, shop)
-        for days, status in enumerate(Standing, 20):
-            kept(store, shop, days=days, status=status, tested=result())
-        with store.transaction() as tx:
-            tx.session.execute(sa.update(RunRow).values(status=RunStatus.DONE, finished_at=tx.now))
+        stock(store)
         yield place
         store.close()
+
+
+def stock(store: Store) -> None:
+    """A project with something of everything, unless it is there: the tool also removes it."""
+    with store.transaction() as tx:
+        if any(one.name == "shop" for one in connections.every(tx)):
+            return
+        shop = connections.add(tx, name="shop", host="https://eu.posthog.com", project_id="17", api_key="phx_canaryCANARYcanary", actor="ada")
+        known = routes.every(tx)
+    if not known:  # routes outlive projects, and their names are taken
+        fired(store, shop)
+    for days, status in enumerate(Standing, 20):
+        kept(store, shop, days=days, status=status, tested=result())
+    with store.transaction() as tx:
+        tx.session.execute(sa.update(RunRow).values(status=RunStatus.DONE, finished_at=tx.now))
 
 
 def ask(place: Workplace, most: int) -> Told:
     """Run all phases with up to `most` random requests to every address."""
     with place.store.transaction() as tx:
         mine, token = api_keys.issue(tx, "Ada", list(Permission), actor="set-up")
-    app = create_app(place, jobs=InstantJobs(place), try_route=FakeReceiver(), host_names=[HOST], passwords=Passwords(quick=True))
+    app = create_app(place, jobs=InstantJobs(place), try_route=FakeReceiver(), reach=FakeReach(), host_names=[HOST], passwords=Passwords(quick=True))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config(token, most))
     told = Told()
 
     @schemathesis.hook
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
         """The tool finds the key that it has, and revokes it."""
+        stock(place.store)
         with place.store.transaction() as tx:
             tx.session.execute(sa.update(ApiKeyRow).where(sa.column("id") == mine.id).values(revoked_at=None))
 

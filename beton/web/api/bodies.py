@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, Strict, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from beton.roles import Permission, Role
 from beton.signals import Feedback
@@ -30,15 +42,19 @@ def _text(value: Any) -> Any:
 
 
 Instant = Annotated[AwareDatetime, BeforeValidator(_text, json_schema_input_type=AwareDatetime), AfterValidator(in_utc)]
-Whole = Annotated[int, Strict()]
-Number = Annotated[float, Strict()]
-Flag = Annotated[bool, Strict()]
-"""As the description has them: neither `true` nor `"1"` is a number."""
-
 Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")]
 Words = Annotated[str, Field(min_length=1, max_length=2000)]
 Name = Annotated[str, Field(min_length=1, max_length=200, description="Name or id of a connection.")]
-WindowDays = Annotated[Number, Field(gt=0, le=LONGEST_WINDOW_DAYS, description="Days of history, ending a minute ago.")]
+WindowDays = Annotated[float, Field(gt=0, le=LONGEST_WINDOW_DAYS, description="Days of history, ending a minute ago.")]
+
+
+def _kinds(annotation: Any) -> frozenset[Any]:
+    """The plain types that a field may have; whole numbers are numbers."""
+    if get_origin(annotation) is Annotated:
+        return _kinds(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return frozenset().union(*map(_kinds, get_args(annotation)))
+    return frozenset({float if annotation is int else annotation})
 
 
 class Body(BaseModel):
@@ -62,12 +78,14 @@ class Body(BaseModel):
                 waiting += one
         return data
 
-    @field_validator("window_days", "max_q", "min_lift_low", "min_recall", "min_precision", mode="before", check_fields=False)
+    @field_validator("*", mode="before")
     @classmethod
-    def _number(cls, value: Any) -> Any:
-        """To Python `true` is a number, and even to strict fields of fractions."""
-        if isinstance(value, bool):
-            raise ValueError("is not a number")
+    def _as_described(cls, value: Any, info: ValidationInfo) -> Any:
+        """To pydantic `"1"` and `true` are numbers, and 1 and `"yes"` are true; the framework asks it to be so kind."""
+        wanted = _kinds(cls.model_fields[info.field_name or ""].annotation)
+        kind = float if type(value) is int else type(value)
+        if wanted & {bool, float} and kind in (bool, float, str) and kind not in wanted:
+            raise ValueError(f"is not {'true or false' if bool in wanted else 'a number'}")
         return value
 
 
@@ -98,7 +116,7 @@ class NewHypothesisBody(Body):
 
     connection: Name
     definition: dict[str, Any] = Field(description="The hypothesis in the language: see docs/reference/hypothesis.schema.json.")
-    selected: Flag = Field(
+    selected: bool = Field(
         default=False, description="True when it was chosen after looking at the data it will be tested on: then only later data confirm it."
     )
 
@@ -115,7 +133,7 @@ class DraftBody(Body):
 class Decision(Body):
     """A decision about what was seen. Without `row_version` and `If-Match` it is about whatever is there now."""
 
-    row_version: Whole | None = Field(default=None, ge=1, le=2**31 - 1, description="The row version that was looked at; stale ones are refused.")
+    row_version: int | None = Field(default=None, ge=1, le=2**31 - 1, description="The row version that was looked at; stale ones are refused.")
 
 
 class Approval(Decision):
@@ -145,7 +163,7 @@ class Revision(Decision):
 class PopulationBody(Body):
     """Who is counted at all, told by the properties of the entry event."""
 
-    leave_out_internal: Flag = Field(default=False, description="Leave internal and test traffic out, as confirmed for the connection.")
+    leave_out_internal: bool = Field(default=False, description="Leave internal and test traffic out, as confirmed for the connection.")
     where: list[dict[str, Any]] = Field(
         default=[], max_length=20, description="Comparisons that name a segment, as in a hypothesis: `{property, op, value}`."
     )
@@ -179,8 +197,8 @@ class QuestionBody(Body):
     entry: str | dict[str, Any] | None = Field(default=None, description="The event that starts a unit's clock, as in a hypothesis.")
     unit: str | dict[str, Any] = Field(default="person", description="Whose behaviour, as in a hypothesis.")
     window_days: WindowDays = 90
-    leave_out_internal: Flag = Field(default=False, description="Add the suggested filters against internal traffic to the entry event.")
-    share_values: Flag | None = Field(default=None, description="Whether a model may see values of event properties. Null: as before.")
+    leave_out_internal: bool = Field(default=False, description="Add the suggested filters against internal traffic to the entry event.")
+    share_values: bool | None = Field(default=None, description="Whether a model may see values of event properties. Null: as before.")
 
 
 class FactBody(Body):
@@ -195,13 +213,13 @@ class NewRouteBody(Body):
     name: Line
     url: Annotated[str, Field(min_length=1, max_length=2048)]
     secret: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(default=None, description="A signing secret of your own.")
-    notices: Flag = Field(default=False, description="Whether it also gets every change of a hypothesis's status.")
+    notices: bool = Field(default=False, description="Whether it also gets every change of a hypothesis's status.")
 
 
 class RouteChange(Body):
     """What a route gets besides signals."""
 
-    notices: Flag = Field(description="Whether it gets every change of a hypothesis's status.")
+    notices: bool = Field(description="Whether it gets every change of a hypothesis's status.")
 
 
 class FeedbackBody(Body):
@@ -240,12 +258,12 @@ class NewKeyBody(Body):
 class BarBody(Body):
     """The workspace's own bar. What is left out is the installation's."""
 
-    max_q: Number = Field(default=0.1, gt=0, le=1)
-    min_lift_low: Number = Field(default=1.5, ge=0, le=1000)
-    min_fires: Whole = Field(default=20, ge=1)
-    min_true_positives: Whole = Field(default=5, ge=1)
-    min_recall: Number = Field(default=0.05, ge=0, le=1)
-    min_precision: Number | None = Field(default=None, ge=0, le=1)
+    max_q: float = Field(default=0.1, gt=0, le=1)
+    min_lift_low: float = Field(default=1.5, ge=0, le=1000)
+    min_fires: int = Field(default=20, ge=1)
+    min_true_positives: int = Field(default=5, ge=1)
+    min_recall: float = Field(default=0.05, ge=0, le=1)
+    min_precision: float | None = Field(default=None, ge=0, le=1)
 
 
 TAKEN: tuple[type[BaseModel], ...] = (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
@@ -53,7 +54,7 @@ class Page:
         """The instant of this page."""
         return self.place.clock()
 
-    @property
+    @cached_property
     def base(self) -> str:
         """The path under which a reverse proxy shows this server, or nothing."""
         return base_of(self.request)

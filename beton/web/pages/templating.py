@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +66,12 @@ _HTMX = escape(
 
 def claim(sentence: str, names: Iterable[str] = ()) -> Markup:
     """A hypothesis in words, escaped, with the project's own names in it marked as such."""
+    return _claim(sentence, tuple(names))
+
+
+@lru_cache(maxsize=20_000)
+def _claim(sentence: str, names: tuple[str, ...]) -> Markup:
+    """Lists show the same sentences again and again."""
     known = sorted({one for one in names if one}, key=len, reverse=True)
     if not known:
         return escape(sentence)
