@@ -24,7 +24,6 @@ from beton.work.drafting import as_text
 
 AT_ONCE = 50
 WINDOW_DAYS = 90
-COMPARED = ("precision", "recall", "lift_vs_baseline", "closed.lift", "weekly")
 BUTTONS = {
     Action.PAUSE: "Stops sending; what waits is held.",
     Action.RESUME: "Sends again, what was held included.",
@@ -90,7 +89,7 @@ def compare(page: ThePage, place: ThePlace, a: FromQuery[str] = "", b: FromQuery
             "Choose two hypotheses to compare.", [Fault("b", "is missing, or the same as the first")], fix="Open one, and choose another beside it."
         )
     first, second = reviewing.proposal(place, a), reviewing.proposal(place, b)
-    told = looking.differences(first, second, COMPARED)
+    told = looking.differences(first, second, looking.COMPARED)
     return page.render("hypotheses/compare.html", title="Compare", at="hypotheses", pair=(first, second), told=told)
 
 
