@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -118,8 +118,9 @@ def _until_ready(url: str, process: subprocess.Popen[str]) -> None:
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until and process.poll() is None:
         try:
-            if Wire(url).ask("/readyz", {})[0] == 200:
-                return
+            with closing(Wire(url)) as wire:
+                if wire.ask("/readyz", {})[0] == 200:
+                    return
         except OSError:
             time.sleep(0.1)
     process.kill()
@@ -127,7 +128,8 @@ def _until_ready(url: str, process: subprocess.Popen[str]) -> None:
 
 
 def _sign_in(url: str, link: str) -> str:
-    status, _, headers = Wire(url).ask(f"/link/{link}", {})
+    with closing(Wire(url)) as wire:
+        status, _, headers = wire.ask(f"/link/{link}", {})
     cookie = (headers.get("Set-Cookie") or "").partition(";")[0]
     if status >= 400 or not cookie:
         raise MeasurementFailed(f"Signing in was answered with {status}.")
