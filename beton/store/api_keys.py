@@ -17,9 +17,9 @@ from beton.errors import BadInput, Fault, NotFound
 from beton.roles import Permission
 from beton.store import audit
 from beton.store.columns import new_id
+from beton.store.people_tables import ApiKeyRow
 from beton.store.records import ApiKey
 from beton.store.store import Store, Transaction
-from beton.store.tables import ApiKeyRow
 
 PREFIX = "btn_"
 SHOWN = len(PREFIX) + 6

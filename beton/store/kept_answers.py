@@ -8,9 +8,9 @@ from sqlmodel import col
 
 from beton.errors import BadInput, Conflict, Fault
 from beton.store.columns import new_id
+from beton.store.people_tables import KeptAnswerRow
 from beton.store.sealing import UnknownKey
 from beton.store.store import Transaction
-from beton.store.tables import KeptAnswerRow
 
 KEPT = timedelta(hours=24)
 GIVEN_UP = timedelta(minutes=5)

@@ -12,9 +12,9 @@ from beton.roles import Role
 from beton.store import audit
 from beton.store.columns import new_id
 from beton.store.passwords import Passwords
+from beton.store.people_tables import AccountRow, MemberRow, SessionRow
 from beton.store.records import Member
 from beton.store.store import Store, Transaction
-from beton.store.tables import AccountRow, MemberRow, SessionRow
 
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f\"'<>]{1,64}@[^@\s\x00-\x1f\x7f\"'<>]{1,189}")
 

@@ -13,9 +13,9 @@ from sqlmodel import col
 from beton.errors import NotFound
 from beton.roles import Role
 from beton.store import audit, workspaces
+from beton.store.people_tables import AccessLinkRow, AccountRow, MemberRow, SessionRow
 from beton.store.records import AccessLink, LinkPurpose, Member
 from beton.store.store import Store, Transaction
-from beton.store.tables import AccessLinkRow, AccountRow, MemberRow, SessionRow
 
 SEEN_EVERY = timedelta(minutes=1)
 """How exactly the last use of a session is known."""

@@ -26,6 +26,7 @@ from beton.web.api.access_resources import ACCESS_SENT
 from beton.web.api.bodies import TAKEN
 from beton.web.api.resources import SENT
 from beton.web.api.search_resources import SENT_BY_SEARCHES
+from beton.web.api.signal_resources import SENT_OF_SIGNALS
 from beton.web.api.weighing_resources import WEIGHED
 from beton.web.injected import NAMES
 from beton.web.probes import healthz, readyz
@@ -146,7 +147,7 @@ def _without_false(node: Any) -> Any:
 
 def _bodies() -> dict[str, Any]:
     """Everything that is sent or taken in, by the names of the models."""
-    sent = (*SENT, *WEIGHED, *SENT_BY_SEARCHES, *ACCESS_SENT)
+    sent = (*SENT, *SENT_OF_SIGNALS, *WEIGHED, *SENT_BY_SEARCHES, *ACCESS_SENT)
     modes: list[Any] = [(model, "serialization") for model in sent] + [(model, "validation") for model in TAKEN]
     _, whole = models_json_schema(modes, ref_template=_REF)
     return {name: _tidy(schema) for name, schema in whole["$defs"].items()}

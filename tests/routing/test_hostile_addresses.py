@@ -24,7 +24,7 @@ from beton.routing.webhook import deliver, open_client
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 PRIVATE = (
     "127.0.0.1", "127.0.0.2", "127.255.255.254", "0.0.0.0", "10.0.0.1", "10.255.255.255", "172.16.0.1", "172.31.255.254", "192.168.0.1",  # noqa: S104
-    "192.168.255.255", "169.254.169.254", "169.254.170.2", "169.254.0.1", "100.64.0.1", "100.100.100.200", "192.0.0.192", "198.18.0.1", 
+    "192.168.255.255", "169.254.169.254", "169.254.170.2", "169.254.0.1", "100.64.0.1", "100.100.100.200", "192.0.0.192", "198.18.0.1",
     "198.51.100.1", "203.0.113.1", "192.0.2.1", "224.0.0.1", "239.255.255.255", "240.0.0.1", "255.255.255.255",
 )  # fmt: skip
 
@@ -42,7 +42,7 @@ def disguised(address: str) -> list[str]:
 
 
 NAMES = [
-    "localhost", "LOCALHOST.", "a.localhost", "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[fe80::1]", "[fe80::1%25eth0]", "[fc00::1]", "[fd00:ec2::254]", 
+    "localhost", "LOCALHOST.", "a.localhost", "[::1]", "[::]", "[0:0:0:0:0:0:0:1]", "[fe80::1]", "[fe80::1%25eth0]", "[fc00::1]", "[fd00:ec2::254]",
     "[ff02::1]", "[fec0::1]", "[2001:db8::1]", "[64:ff9b:1::a00:1]", "[100::1]", "[3fff::1]", "[5f00::1]",
 ]  # fmt: skip
 RESOLVED = [
@@ -178,9 +178,9 @@ def test_the_operator_may_allow_private_addresses_but_not_those_of_credentials()
         ("127.0.0.1", True),
         ("169.254.169.254", False),
         ("fd00:ec2::254", False),
-        ("0.0.0.0", False),
+        ("0.0.0.0", False),  # noqa: S104
         ("224.0.0.1", False),
-    ):  # noqa: S104
+    ):
         found = asyncio.run(_outcome(Pinned(allowed, resolve=resolving(address))))
         assert found is may, address
 

@@ -149,7 +149,11 @@ def test_a_decision_leaves_the_same_traces_by_whichever_way_it_comes(api: Contra
         by_api, by_hand = (kept(store, connection, days=days + shift, status=start, tested=result(lift_low=1.1)) for shift in (0, 50))
         api.post(f"hypotheses/{by_api.id}/{action}", more.get(action, {}) | {"row_version": by_api.row_version})
         decide(place, by_hand.id, action, actor=actor, expected_row_version=by_hand.row_version, **more.get(action, {}))
-        entries = [{**one, "id": 0, "object_id": "", "number": 0, "chain": ""} for one in rows_of(store, "audit_entry") if one["action"] == f"hypothesis.{action}"][-2:]
+        entries = [
+            {**one, "id": 0, "object_id": "", "number": 0, "chain": ""}
+            for one in rows_of(store, "audit_entry")
+            if one["action"] == f"hypothesis.{action}"
+        ][-2:]
         assert entries[0] == entries[1]
         assert entries[0]["actor"] == actor
         unlike = {"id", "newest_backtest_id", "name", "fingerprint", "definition", "sentence"}

@@ -27,10 +27,11 @@ from beton.store.columns import secrets
 from beton.store.engines import open_engine
 from beton.store.migrate import migrate
 from beton.store.passwords import Passwords
+from beton.store.people_tables import ApiKeyRow
 from beton.store.records import Run, RunStatus
 from beton.store.sealing import Sealer
 from beton.store.store import Store
-from beton.store.tables import ApiKeyRow, RunRow
+from beton.store.tables import RunRow
 from beton.work.workplace import Workplace
 from tests.store.postgres import fast_directory
 from tests.web.conftest import FakeJobs, FakeReach, FakeReceiver

@@ -14,7 +14,7 @@ from beton.store import deliveries, routes
 from beton.web.access.policy import needs
 from beton.web.api.asking import Cursor, Limit, listed, refusals
 from beton.web.api.bodies import AgainBody, NewRouteBody, RouteChange
-from beton.web.api.resources import DeliveryDetail, DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried, SentAgain
+from beton.web.api.signal_resources import DeliveryDetail, DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried, SentAgain
 from beton.web.injected import TheActor, TheHands, ThePlace
 from beton.work import dispatching
 from beton.work.delivering import add_route as keep_route

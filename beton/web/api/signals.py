@@ -19,7 +19,7 @@ from beton.store.following import feedback as said_of
 from beton.web.access.policy import needs
 from beton.web.api.asking import Cursor, Limit, listed, lost_cursor, refusals
 from beton.web.api.bodies import FeedbackBody, in_utc
-from beton.web.api.resources import SignalFeed, SignalPage, SignalRead, SignalTakenBack
+from beton.web.api.signal_resources import SignalFeed, SignalPage, SignalRead, SignalTakenBack
 from beton.web.injected import TheActor, TheCaller, ThePlace
 from beton.work import following
 from beton.work.following import Filter

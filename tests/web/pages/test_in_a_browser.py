@@ -1,6 +1,5 @@
 """The pages as a browser shows them: decided on by keyboard, read without script, accessible in both themes and both widths, asking nobody else."""
 
-
 import pytest
 
 from beton.lifecycle import Action, Status
