@@ -108,7 +108,7 @@ class FakeOutbox:
             self._claims += 1
             lease, until = f"lse_{self._claims}", self.clock() + LEASE
             self._leases[delivery.id] = (lease, until)
-            signal = self.signals[delivery.signal_id]
+            signal = self.signals[delivery.signal_id or ""]
             claim = Claim(delivery=delivery, about=signal, lease=lease, leased_until=until)
             body = None if signal.unit_id is None else body_bytes(signal_payload(signal, sentence=SENTENCE, backtest=RESULT))
             parcels.append(Parcel(claim, self.destinations[route_id], body))

@@ -1,5 +1,6 @@
 import threading
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -130,7 +131,13 @@ def test_a_connection_with_hypotheses_is_removed_only_by_force_and_then_without_
         questions.add_fact(tx, connection.id, "It rains.", actor="ada")
         search_records.keep(tx, run.id, connection.id, {})
         search_records.spend(tx, run.id, calls=1, tokens=2, money=0.1)
-        look = {"run_id": run.id, "fingerprint": "f1", "connection_id": connection.id, "hypothesis_id": hypothesis.id, "hypothesis_version": 1}
+        look: dict[str, Any] = {
+            "run_id": run.id,
+            "fingerprint": "f1",
+            "connection_id": connection.id,
+            "hypothesis_id": hypothesis.id,
+            "hypothesis_version": 1,
+        }
         search_records.log_confirmations(tx, [Confirmation(confirmed_from=tx.now, confirmed_until=tx.now, **look)])
         (result,) = backtests.record(tx, [NewBacktest(as_of=tx.now, window_days=90, **told)])
         hypotheses.decide(tx, hypothesis.id, Action.PAUSE, expected_row_version=2, actor="ada")

@@ -19,10 +19,12 @@ from beton.store import (
     hypotheses,
     live,
     members,
+    people_tables,
     routes,
     runs,
     sessions,
     signals,
+    tables,
     taxonomies,
     workspaces,
 )
@@ -36,7 +38,8 @@ from beton.store.store import Store
 from tests.conftest import Clock
 from tests.store.steps import approved, finding
 
-assert agent_tables  # its tables are among them
+TABLES = (agent_tables, people_tables, tables)
+"""Imported, so that their tables are among those of the metadata."""
 OWNED = sorted(name for name, table in Row.metadata.tables.items() if "workspace_id" in table.c)
 
 

@@ -73,7 +73,9 @@ class FakeReach(Reach):
 
     def check(self, place: Workplace, connection: Connection) -> bool:
         with place.store.transaction() as tx:
-            connections.checked(tx, connection.id, "failing" if self.problem else "working", problem=self.problem and self.problem.message)
+            connections.checked(
+                tx, connection.id, "failing" if self.problem else "working", problem=None if self.problem is None else self.problem.message
+            )
         return self.problem is None
 
     def replace_key(self, place: Workplace, connection: Connection, api_key: SecretStr, actor: str) -> None:

@@ -49,7 +49,7 @@ def fire(store: Store, place: Workplace, connection: Connection, proposed: list[
         dead = ""
         claimed = deliveries.claim(tx, limit=50, lease=timedelta(minutes=1))
         for one in claimed:
-            at = [each.id for each in written].index(one.delivery.signal_id)
+            at = [each.id for each in written].index(one.delivery.signal_id or "")
             if at == 0 or (at == 1 and one.delivery.route_id == made[0].id):
                 outcome = AttemptOutcome(status=DeliveryStatus.DELIVERED, status_code=204, latency_ms=87, response_head="ok")
             elif at == 1:
