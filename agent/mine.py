@@ -128,6 +128,7 @@ def _considered(ruled_out: tuple[Considered, ...], left: Mapping[str, LeftOut], 
             },
         )
         for one in ruled_out[:MOST_CONSIDERED]
+        if one.hypothesis.fingerprint not in left
     ]
     known = [RuledOut(fingerprint=key, hypothesis=written[key], code=why.code, sentence=why.sentence) for key, why in left.items()]
     return (*found, *known[:MOST_CONSIDERED])

@@ -107,7 +107,7 @@ class StatusMessage(Value):
     was: Status = Field(alias="from")
     became: Status = Field(alias="to")
     action: Action = Field(description="What was done.")
-    actor: str = Field(description="Who did it: the name of a member or a key, or beton for what happens by itself.")
+    actor: str = Field(description="Who did it: the name of a member or a key; what happens by itself is done by 'beton'.")
     reason: str | None = Field(description="Why, where a reason was given.")
     at: AwareDatetime
 

@@ -27,6 +27,7 @@ def record_of(
 ) -> dict[str, Any]:
     """How a search went, as plain JSON: what was asked of which data, how much was tried, what was ruled out and why, who took part, what it cost."""
     cut = None if discovery.parts is None else instant(discovery.parts.cut)
+    how = mined.record.model_dump(mode="json")
     return {
         "format": FORMAT,
         "question": question_json(question),
@@ -38,9 +39,20 @@ def record_of(
         "signal": [{"event": one.event, "share": one.share, "finds": one.finds} for one in carriers(discovery.finds(MOST_SIGNAL))],
         "bar": {"min_lift_low": bar.min_lift_low, "max_q": bar.max_q, "min_recall": bar.min_recall, "min_precision": bar.min_precision},
         "facts": list(facts),
-        "how": mined.record.model_dump(mode="json"),
+        "how": how | {"considered": [one | {"hypothesis": without_values(one["hypothesis"])} for one in how["considered"]]},
         "proposals": [],
     }
+
+
+def without_values(told: Any) -> Any:
+    """A hypothesis with dots for the texts that it compares with. Only hypotheses that are kept may name values of properties; of those that were
+    ruled out it is enough to know what they look at."""
+    if isinstance(told, list):
+        return [without_values(one) for one in told]
+    if not isinstance(told, dict):
+        return told
+    masked = {key: without_values(value) for key, value in told.items()}
+    return masked | {"value": "…"} if {"property", "op"} <= told.keys() and isinstance(told.get("value"), str | list) else masked
 
 
 def line(number: int, fingerprint: str, source: str, beside: Beside, mined: Mined, **more: Any) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """`beton backtest --events … --shared`: the workers read, the lines are the same."""
 
+import base64
 import os
 import subprocess
 import sys
@@ -9,6 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import END, Beton
+
+
+@pytest.fixture(autouse=True)
+def key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers on one database need the key that they share."""
+    monkeypatch.setenv("BETON_SECRET_KEY", base64.b64encode(bytes(range(100, 132))).decode())
 
 
 @pytest.fixture
