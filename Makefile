@@ -10,10 +10,10 @@ demo: $(READY)
 	$(BIN)/beton demo
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not long" -n 2
+	$(BIN)/python -m pytest -m "not long" -n 2 --dist worksteal
 
 test-long: $(READY)
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(READY)
 	$(BIN)/ruff format --check .
