@@ -6,6 +6,8 @@ transactions are deferred: under WAL they neither wait nor are waited for. Postg
 """
 
 import json
+import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -24,9 +26,11 @@ from beton.errors import StoreError
 BUSY_SECONDS = 30
 """How long a SQLite writer waits for another. The longest writer is one tick of the sweep."""
 
+_BETWEEN_ASKS = 0.01
+"""Seconds."""
+
 _PRAGMAS = (
-    f"PRAGMA busy_timeout = {timedelta(seconds=BUSY_SECONDS) // timedelta(milliseconds=1)}",  # first: the next may have to wait for a lock
-    "PRAGMA journal_mode = WAL",
+    f"PRAGMA busy_timeout = {timedelta(seconds=BUSY_SECONDS) // timedelta(milliseconds=1)}",
     # FULL, not NORMAL: what we acknowledge (a 2xx, a claimed delivery) has to survive a power cut. A tick is one commit, so it costs one sync.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
@@ -89,6 +93,22 @@ def _prepare_sqlite(connection: Any, record: Any) -> None:  # noqa: ARG001 - the
     connection.isolation_level = None  # the driver shall not begin transactions on its own
     for pragma in _PRAGMAS:
         connection.execute(pragma)
+    _enter_wal(connection)
+
+
+def _enter_wal(connection: Any) -> None:
+    """Write-ahead logging, which the file keeps from then on. Of several connections that open a new file at once SQLite refuses some here without
+    waiting, whatever its busy timeout: each would have to give up a lock that the other needs. So they ask again."""
+    for _ in range(round(BUSY_SECONDS / _BETWEEN_ASKS)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_BETWEEN_ASKS)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

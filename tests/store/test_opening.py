@@ -2,6 +2,8 @@ import base64
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from pydantic import SecretStr
 from beton.errors import SettingsError, StoreError
 from beton.settings import Settings
 from beton.store import connections
+from beton.store.engines import open_engine
 from beton.store.sealing import Sealer
 from beton.store.store import Store, open_store
 from tests.conftest import Clock
@@ -79,3 +82,19 @@ with store.transaction() as tx:
     with opened.transaction() as tx:
         assert [known.name for known in connections.every(tx)] == ["kept"]
     opened.close()
+
+
+def test_a_new_file_can_be_opened_by_several_at_once(tmp_path: Path) -> None:
+    for number in range(30):
+        engines = [open_engine(f"sqlite:///{tmp_path / f'{number}.sqlite'}") for _ in range(6)]
+        together = threading.Barrier(len(engines))
+
+        def ask(engine: sa.Engine, together: threading.Barrier = together) -> str:
+            together.wait()
+            with engine.connect() as connection:
+                return connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+
+        with ThreadPoolExecutor(len(engines)) as threads:
+            assert set(threads.map(ask, engines)) == {"wal"}
+        for engine in engines:
+            engine.dispose()
