@@ -72,7 +72,7 @@ class Witness:
             await _whole(send, refusal.status, fault.body.encode() or orjson.dumps(refusal.body()), headers)
 
     async def _cut(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
-        """The real answer, half of it as if it were whole, or byte by byte over `delay` seconds."""
+        """The real answer, half of it as if it were whole, or in small pieces over `delay` seconds."""
         start: dict[str, Any] = {}
         parts: list[bytes] = []
 
@@ -89,11 +89,11 @@ class Witness:
             await _whole(send, start["status"], body[: len(body) // 2], headers)
             return
         await send(_start(start["status"], {**headers, "content-length": str(len(body))}))
-        steps = max(1, min(20, len(body)))
-        size = -(-len(body) // steps)
-        for position in range(0, len(body), size):
-            await asyncio.sleep(fault.delay / steps)
-            await send({"type": "http.response.body", "body": body[position : position + size], "more_body": True})
+        size = max(1, -(-len(body) // 20))
+        pieces = [body[position : position + size] for position in range(0, len(body), size)]
+        for piece in pieces:
+            await asyncio.sleep(fault.delay / len(pieces))
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

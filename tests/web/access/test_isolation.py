@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from itertools import zip_longest
 from typing import Any
 
 import httpx
@@ -141,9 +142,9 @@ def leaks(app: Litestar, client: TestClient, own: Store, theirs: dict[str, list[
                 answer = ask(eve, one, foreign)
             with counted(own) as nobodys_asked:
                 wanted = ask(eve, one, nobodys)
-            same = shape(answer, foreign) == shape(wanted, nobodys) and foreign_asked == nobodys_asked
-            if answer.status_code != 404 or not same:
-                found.append(f"{one.method} {foreign}: {answer.status_code} {answer.text[:300]} {len(foreign_asked)} {len(nobodys_asked)}")
+            told = [(*shape(answer, foreign), *foreign_asked), (*shape(wanted, nobodys), *nobodys_asked)]
+            if answer.status_code != 404 or told[0] != told[1]:
+                found.append(f"{one.method} {foreign}: {[part for part in zip_longest(*told) if part[0] != part[1]] or told[0]}")
     return found
 
 
