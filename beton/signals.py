@@ -7,11 +7,19 @@ store returns them, routing sends them, pages show them. None of them has room f
 
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 UnitKind = Literal["person", "account"]
+RouteKind = Literal["webhook", "slack", "email", "hubspot", "attio", "posthog_annotation", "posthog_cohort"]
+SignalType = Literal["pql", "expansion", "churn_risk", "trial", "spike", "custom"]
+HeldBecause = Literal["suppressed", "snoozed", "cooldown", "stopped", "holdout"]
+"""Why a signal was written down and not sent: on a suppression list; snoozed; too soon after another; all sending was stopped; left out at random
+to measure what sending adds."""
+
+ROUTE_KINDS: tuple[str, ...] = get_args(RouteKind)
+HELD_BECAUSE: tuple[str, ...] = get_args(HeldBecause)
 
 
 class Value(BaseModel):
@@ -81,6 +89,8 @@ class Signal(Value):
     """The member or key that has claimed it."""
     taken_back_at: datetime | None = None
     """Since when it counts as a mistake: what had not left by then does not leave."""
+    held_because: HeldBecause | None = None
+    """Why it was written down without being sent; `None` where it went along its routes."""
 
 
 class Notice(Value):

@@ -23,11 +23,12 @@ from beton.lifecycle import Status
 from beton.roles import Permission, Role
 from beton.signals import DeliveryStatus, Feedback
 from beton.store import api_keys, backtests, connections, members, routes, runs, sessions
+from beton.store.delivery_tables import DeliveryRow
 from beton.store.migrate import migrate
 from beton.store.records import Connection, Destination, Run
 from beton.store.signals import message_id
 from beton.store.store import Store, Transaction
-from beton.store.tables import BacktestRow, DeliveryRow, HypothesisRow, HypothesisVersionRow, SignalFeedbackRow, SignalRow
+from beton.store.tables import BacktestRow, HypothesisRow, HypothesisVersionRow, SignalFeedbackRow, SignalRow
 
 Tell = Callable[[str], None]
 STANDINGS = (

@@ -11,21 +11,19 @@ from beton.errors import Conflict, NotFound
 from beton.store import audit
 from beton.store.agent_tables import ConfirmationRow, FactRow, ModelSpendRow, QuestionRow, SearchRecordRow
 from beton.store.columns import new_id
+from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow, NoticeRow
 from beton.store.records import Connection, ConnectionStatus
 from beton.store.store import Transaction
 from beton.store.tables import (
     BacktestFireRow,
     BacktestRow,
     ConnectionRow,
-    DeliveryAttemptRow,
-    DeliveryRow,
     ErasedUnitRow,
     HypothesisRow,
     HypothesisVersionRow,
     LiveCursorRow,
     LiveFiredRow,
     LiveMatchRow,
-    NoticeRow,
     ReadBucketRow,
     RequestLedgerRow,
     RequestPlaceRow,

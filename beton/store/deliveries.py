@@ -18,10 +18,11 @@ from beton.lifecycle import SENDING
 from beton.signals import AttemptOutcome, Claim, Delivery, DeliveryStatus, Notice, Signal
 from beton.store import audit
 from beton.store.columns import new_id
+from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow, NoticeRow, RouteRow
 from beton.store.paging import page
 from beton.store.records import DeliveryAttempt, Page
 from beton.store.store import Transaction
-from beton.store.tables import DeliveryAttemptRow, DeliveryRow, HypothesisRow, NoticeRow, RouteRow, SignalRow
+from beton.store.tables import HypothesisRow, SignalRow
 
 SEALED_UNIT = "unit_sealed"
 """The column of a signal that says whom it is about."""

@@ -7,20 +7,10 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from beton.store import audit
+from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow
 from beton.store.records import Erased
 from beton.store.store import Transaction
-from beton.store.tables import (
-    BacktestFireRow,
-    DeliveryAttemptRow,
-    DeliveryRow,
-    ErasedUnitRow,
-    HypothesisRow,
-    LiveFiredRow,
-    LiveMatchRow,
-    ReadBucketRow,
-    RunRow,
-    SignalRow,
-)
+from beton.store.tables import BacktestFireRow, ErasedUnitRow, HypothesisRow, LiveFiredRow, LiveMatchRow, ReadBucketRow, RunRow, SignalRow
 
 
 def erase_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str, *, actor: str) -> Erased:

@@ -10,8 +10,9 @@ from beton.errors import NotFound
 from beton.signals import DeliveryStatus, Feedback, Signal, Value
 from beton.store import audit
 from beton.store.deliveries import WAITING, signal_value
+from beton.store.delivery_tables import DeliveryRow
 from beton.store.store import Transaction
-from beton.store.tables import DeliveryRow, SignalFeedbackRow, SignalRow
+from beton.store.tables import SignalFeedbackRow, SignalRow
 
 _TYPE = "signal"
 HELD = (*WAITING, str(DeliveryStatus.PAUSED))

@@ -8,8 +8,9 @@ from beton.lifecycle import Action, Status
 from beton.signals import DeliveryStatus, Notice
 from beton.store.columns import content_id, new_id
 from beton.store.deliveries import notice_value
+from beton.store.delivery_tables import DeliveryRow, NoticeRow, RouteRow
 from beton.store.store import Transaction
-from beton.store.tables import DeliveryRow, HypothesisRow, NoticeRow, RouteRow
+from beton.store.tables import HypothesisRow
 
 
 def tell(tx: Transaction, row: HypothesisRow, was: Status, action: Action, *, actor: str, reason: str | None = None) -> int:

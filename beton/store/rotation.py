@@ -4,10 +4,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from beton.store.delivery_tables import RouteRow
 from beton.store.people_tables import KeptAnswerRow
 from beton.store.sealing import prefix_of
 from beton.store.store import Store, Transaction
-from beton.store.tables import BacktestFireRow, ConnectionRow, RouteRow, SignalRow, TaxonomySnapshotRow, WorkspaceRow
+from beton.store.tables import BacktestFireRow, ConnectionRow, SignalRow, TaxonomySnapshotRow, WorkspaceRow
 
 AT_ONCE = 2000
 """Seals per transaction: some tens of milliseconds, for which other writers wait."""

@@ -10,9 +10,9 @@ from sqlmodel import col
 from beton.errors import Conflict, NotFound
 from beton.store import audit
 from beton.store.columns import new_id
+from beton.store.delivery_tables import RouteRow
 from beton.store.records import Destination, Route
 from beton.store.store import Transaction
-from beton.store.tables import RouteRow
 
 _TABLE, _SEALED = "route", "destination_sealed"
 

@@ -12,11 +12,12 @@ from beton.lifecycle import SENDING, Status
 from beton.signals import DeliveryStatus, Finding, Signal
 from beton.store.columns import content_id, microseconds, new_id
 from beton.store.deliveries import SEALED_UNIT, signal_value
+from beton.store.delivery_tables import DeliveryRow, RouteRow
 from beton.store.erasure import erased_keys
 from beton.store.paging import LARGEST_PAGE, page
 from beton.store.records import Page
 from beton.store.store import Transaction
-from beton.store.tables import ConnectionRow, DeliveryRow, HypothesisRow, LiveFiredRow, RouteRow, SignalRow
+from beton.store.tables import ConnectionRow, HypothesisRow, LiveFiredRow, SignalRow
 
 
 def record(

@@ -97,6 +97,8 @@ def _signal() -> None:
         sa.Column("receipts", sa.JSON(), nullable=False),
         sa.Column("owner_id", sa.String()),
         sa.Column("taken_back_at", sa.DateTime(timezone=True)),
+        sa.Column("held_because", sa.String()),
+        sa.CheckConstraint("held_because IN ('suppressed', 'snoozed', 'cooldown', 'stopped', 'holdout')", name=op.f("ck_signal_held_because_known")),
         sa.CheckConstraint("unit_kind IN ('person', 'account')", name=op.f("ck_signal_unit_kind_known")),
         sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_signal_connection_id_connection")),
         sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_signal_hypothesis_id_hypothesis")),
@@ -211,7 +213,9 @@ def _route() -> None:
         sa.Column("problem", sa.String()),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
-        sa.CheckConstraint("kind IN ('webhook')", name=op.f("ck_route_kind_known")),
+        sa.CheckConstraint(
+            "kind IN ('webhook', 'slack', 'email', 'hubspot', 'attio', 'posthog_annotation', 'posthog_cohort')", name=op.f("ck_route_kind_known")
+        ),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_route_workspace_id_workspace")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_route")),
         sa.UniqueConstraint("workspace_id", "name", name=op.f("uq_route_workspace_id_name")),
