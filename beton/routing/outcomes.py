@@ -5,11 +5,10 @@ from typing import Literal
 
 from beton.errors import DestinationError
 
-Kind = Literal["delivered", "retry", "refused", "gone"]
+Kind = Literal["delivered", "retry", "refused", "gone", "in_doubt"]
 """delivered: a 2xx. retry: it may work later (no answer, 408, 425, 429, 5xx). refused: the answer was no, or the address may not be called;
-tried again all the same, because people repair receivers. gone: a 410, the receiver wants no more.
-
-There is no "in doubt" here: where an answer is missing, the message may have arrived, but a receiver knows a repetition by its `webhook-id`."""
+tried again all the same, because people repair receivers. gone: a 410, the receiver wants no more. in_doubt: it may have arrived, and the receiver
+would not know a repetition; a webhook's would, by its `webhook-id`, so that a lost answer is a `retry` there."""
 
 
 @dataclass(frozen=True, slots=True)

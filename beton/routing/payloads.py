@@ -14,9 +14,8 @@ from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from beton.errors import Conflict
 from beton.lifecycle import Action, Status
-from beton.signals import Notice, Signal, UnitKind, Value
+from beton.signals import Notice, Signal, SignalType, UnitKind, Value
 
-SignalType = Literal["pql", "expansion", "churn_risk", "trial", "spike", "custom"]
 MOST_RECEIPTS = 50
 """Receipts sent with a signal, the last ones: they keep the body near the 20 kB that Standard Webhooks asks for."""
 

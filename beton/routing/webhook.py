@@ -16,6 +16,8 @@ import httpx
 
 from beton.errors import BadInput, DestinationBadStatus, DestinationError, DestinationGone, DestinationRefused, DestinationTimeout, excerpt
 from beton.routing.addresses import Resolve, allowed_addresses, check_headers, check_url, host_of, resolve
+from beton.routing.destinations import WebhookSettings
+from beton.routing.messages import Message
 from beton.routing.outcomes import Destination, Kind, Outcome
 from beton.routing.schedule import seconds_wished
 from beton.routing.signing import signed_headers
@@ -57,6 +59,13 @@ def open_client(patience: Patience | None = None, verify: ssl.SSLContext | None 
     )
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     return client
+
+
+async def send(
+    destination: WebhookSettings, message: Message, *, client: httpx.AsyncClient, clock: Callable[[], datetime], resolve: Resolve = resolve
+) -> Outcome:
+    """Post the message's payload once; see `deliver`."""
+    return await deliver(destination.destination(), message.message_id, message.payload or b"{}", client=client, clock=clock, resolve=resolve)
 
 
 async def deliver(

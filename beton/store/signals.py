@@ -14,6 +14,7 @@ from beton.store.columns import content_id, microseconds, new_id
 from beton.store.deliveries import SEALED_UNIT, signal_value
 from beton.store.delivery_tables import DeliveryRow, RouteRow
 from beton.store.erasure import erased_keys
+from beton.store.holding import Fresh, held
 from beton.store.paging import LARGEST_PAGE, page
 from beton.store.records import Page
 from beton.store.store import Transaction
@@ -37,9 +38,11 @@ def record(
     made = [(value, finding) for value, finding in made if value["id"] in fresh]
     if not made:
         return []
-    written = [value for value, _ in made]
+    written = _hold(tx, hypothesis, [value for value, _ in made])
     tx.insert_new(LiveFiredRow, [_fired(value, finding) for value, finding in made])
-    tx.insert_new(DeliveryRow, [_delivery(tx, hypothesis, value, route) for value in written for route in _routes(tx, route_ids)])
+    routes = _routes(tx, route_ids)
+    goes = [value for value in written if value["held_because"] is None]
+    tx.insert_new(DeliveryRow, [_delivery(tx, hypothesis, value, route) for value in goes for route in routes])
     counted = col(HypothesisRow.fired_count) + len(written)
     tx.session.execute(sa.update(HypothesisRow).where(col(HypothesisRow.id) == hypothesis_id).values(fired_count=counted))
     return [signal_value(tx, SignalRow(**value)) for value in written]
@@ -159,6 +162,15 @@ def _values(tx: Transaction, hypothesis: HypothesisRow, finding: Finding) -> dic
         "confidence": finding.confidence,
         "receipts": [receipt.model_dump(mode="json") for receipt in finding.receipts],
     }
+
+
+def _hold(tx: Transaction, hypothesis: HypothesisRow, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The new signals, each with why it is not sent, which is written down with it."""
+    why = held(tx, hypothesis, [Fresh(one["id"], one["unit_kind"], one["unit_key"], one["fired_at"]) for one in written])
+    for reason in sorted(set(why.values())):
+        ids = [one for one, given in why.items() if given == reason]
+        tx.count(sa.update(SignalRow).where(col(SignalRow.id).in_(ids)).values(held_because=reason))
+    return [value | {"held_because": why.get(value["id"])} for value in written]
 
 
 def _fired(value: dict[str, Any], finding: Finding) -> dict[str, Any]:
