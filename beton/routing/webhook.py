@@ -6,7 +6,7 @@ answer, of which 64 KB are read at most, never decompressed, and 2 KB kept. Redi
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -25,7 +25,7 @@ from beton.routing.signing import signed_headers
 RESPONSE_HEAD = 2048
 _MOST_READ = 64 * 1024
 _MOST_ADDRESSES = 3
-_NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError)  # OSError: also time
+NO_ANSWER = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError)  # OSError: also time
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +91,8 @@ async def deliver(
     except (BadInput, DestinationRefused) as failure:
         refusal = failure if isinstance(failure, DestinationRefused) else DestinationRefused(failure.message, fix=failure.fix, code=failure.code)
         return Outcome(_kind_of(refusal), _milliseconds(began, clock()), failure=refusal)
-    except _NO_ANSWER as error:
-        return Outcome("retry", _milliseconds(began, clock()), failure=_silence(error, destination))
+    except NO_ANSWER as error:
+        return Outcome("retry", _milliseconds(began, clock()), failure=silence(error, _where(destination)))
     answered = clock()
     head = await _head(response, destination, patience.head)
     return _judged(response, head, _milliseconds(began, answered), answered, destination)
@@ -130,7 +130,7 @@ async def _head(response: httpx.Response, destination: Destination, seconds: flo
                 size += len(part)
                 if size > _MOST_READ:
                     break
-    except _NO_ANSWER:
+    except NO_ANSWER:
         pass
     finally:
         await response.aclose()
@@ -139,10 +139,16 @@ async def _head(response: httpx.Response, destination: Destination, seconds: flo
     encoding = response.headers.get("content-encoding", "identity").lower()
     if encoding != "identity":
         return f"(at least {size} bytes, {excerpt(encoding, limit=40)})"
-    text = b"".join(parts).decode("utf-8", "replace")
-    # No receiver may write into a log or a terminal what is not text; NUL is refused by PostgreSQL besides.
-    shown = "".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in text)
-    return excerpt(shown, (destination.secret,), limit=RESPONSE_HEAD)
+    return shown(b"".join(parts), (destination.secret,))
+
+
+def shown(body: bytes, secrets: Iterable[str]) -> str:
+    """The beginning of an answer as text without secrets.
+
+    No receiver may write into a log or a terminal what is not text; NUL is refused by PostgreSQL besides.
+    """
+    text = body[:RESPONSE_HEAD].decode("utf-8", "replace")
+    return excerpt("".join(letter if letter.isprintable() or letter in "\n\t" else "�" for letter in text), secrets, limit=RESPONSE_HEAD)
 
 
 def _judged(response: httpx.Response, head: str | None, latency_ms: int, now: datetime, destination: Destination) -> Outcome:
@@ -170,9 +176,9 @@ def _no(kind: Kind, status: int, destination: Destination) -> DestinationError:
     return DestinationBadStatus(f"{where} answered {status}.{moved}", details={"status": status})
 
 
-def _silence(error: Exception, destination: Destination) -> DestinationError:
-    """Why there is no status. httpx reports a refused certificate as a failed connection and keeps the reason in the chain."""
-    where, cause = _where(destination), type(error).__name__
+def silence(error: Exception, where: str) -> DestinationError:
+    """Why there is no status from the host `where`. httpx reports a refused certificate as a failed connection and keeps the reason in the chain."""
+    cause = type(error).__name__
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
         return DestinationTimeout(f"{where} did not answer in time.", details={"cause": cause})
     if any(isinstance(link, ssl.SSLError) for link in _chain(error)):
