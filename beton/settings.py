@@ -107,6 +107,9 @@ class Settings(BaseSettings):
     oidc_client_secret: SecretStr | None = Field(default=None, description="The secret that goes with it. Unset: a public client, with PKCE alone.")
     oidc_name: str = Field(default="single sign-on", max_length=40, description="What the button on the sign-in page calls the provider.")
     allow_insecure_hosts: bool = Field(default=False, description="Permit plain-http and private-network addresses for PostHog and for webhooks.")
+    inbound_body_days: int = Field(
+        default=7, ge=0, le=7, description="Days for which bodies of received events stay, sealed, to be looked at; 0: until the next clean-up."
+    )
     sweep_interval_minutes: int = Field(default=5, ge=1, le=1440, description="Minutes between two live sweeps.")
     posthog_share: float = Field(default=0.5, gt=0, le=1, description="Share of PostHog's limits that Beton may use; the rest is left to others.")
     memory_limit_mb: int = Field(default=2048, ge=128, description="Memory that one read may take, in MB; sets how many units are read at a time.")

@@ -12,6 +12,7 @@ from beton.store import audit
 from beton.store.agent_tables import ConfirmationRow, FactRow, ModelSpendRow, QuestionRow, SearchRecordRow
 from beton.store.columns import new_id
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow, NoticeRow
+from beton.store.inbound_tables import InboundAddressRow, InboundEventRow, InboundHourRow, InboundSourceRow
 from beton.store.records import Connection, ConnectionStatus
 from beton.store.store import Transaction
 from beton.store.tables import (
@@ -35,7 +36,7 @@ from beton.store.tables import (
 
 _TABLE, _KEY = "connection", "api_key_sealed"
 _OWNED: tuple[Any, ...] = (
-    ConfirmationRow, SearchRecordRow, FactRow, QuestionRow,
+    ConfirmationRow, SearchRecordRow, FactRow, QuestionRow, InboundEventRow, InboundSourceRow,
     HypothesisRow, RunRow, TaxonomySnapshotRow, LiveMatchRow, LiveCursorRow, ErasedUnitRow, RequestLedgerRow, RequestPlaceRow,
 )  # fmt: skip
 """What refers to nothing but its connection, once its own dependants are gone."""
@@ -142,7 +143,7 @@ def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
     def of(parent: Any) -> Any:
         return sa.select(parent.id).where(parent.connection_id == connection_id)
 
-    signals, hypotheses, runs = of(SignalRow), of(HypothesisRow), of(RunRow)
+    signals, hypotheses, runs, sources = of(SignalRow), of(HypothesisRow), of(RunRow), of(InboundSourceRow)
     notices = sa.select(col(NoticeRow.id)).where(col(NoticeRow.hypothesis_id).in_(hypotheses))
     about = sa.or_(col(DeliveryRow.signal_id).in_(signals), col(DeliveryRow.notice_id).in_(notices))
     deliveries = sa.select(col(DeliveryRow.id)).where(about)
@@ -157,6 +158,8 @@ def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
         (BacktestRow, col(BacktestRow.hypothesis_id).in_(hypotheses)),
         (BacktestFireRow, col(BacktestFireRow.hypothesis_id).in_(hypotheses)),
         (ReadBucketRow, col(ReadBucketRow.run_id).in_(runs)),
+        (InboundHourRow, col(InboundHourRow.source_id).in_(sources)),
+        (InboundAddressRow, col(InboundAddressRow.source_id).in_(sources)),
         (ModelSpendRow, col(ModelSpendRow.run_id).in_(runs)),
         *((row_type, row_type.connection_id == connection_id) for row_type in _OWNED),
         (ConnectionRow, col(ConnectionRow.id) == connection_id),

@@ -6,11 +6,14 @@ import secrets
 import sqlalchemy as sa
 from sqlmodel import col
 
-from beton.store import audit
+from beton.store import audit, inbound_events
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow
 from beton.store.records import Erased
 from beton.store.store import Transaction
 from beton.store.tables import BacktestFireRow, ErasedUnitRow, HypothesisRow, LiveFiredRow, LiveMatchRow, ReadBucketRow, RunRow, SignalRow
+
+DEVICE = "distinct_id"
+"""Whom an event tells of before anybody knows which person it is: hashed as a kind of its own."""
 
 
 def erase_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str, *, actor: str) -> Erased:
@@ -38,6 +41,7 @@ def erase_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str
         live_matches=tx.count(matches),
         live_fired=tx.count(fired),
         read_buckets=tx.count(buckets),
+        inbound_bodies=inbound_events.erase(tx, connection_id, {key, tx.unit_key(connection_id, DEVICE, unit_id)}),
     )
     audit.write(tx, actor, "unit.erase", "connection", connection_id, after=erased.model_dump())
     return erased

@@ -308,3 +308,4 @@ class Erased(Value):
     live_matches: int
     live_fired: int
     read_buckets: int
+    inbound_bodies: int

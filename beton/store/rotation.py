@@ -5,6 +5,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from beton.store.delivery_tables import RouteRow
+from beton.store.inbound_tables import InboundEventRow, InboundSourceRow
 from beton.store.people_tables import KeptAnswerRow
 from beton.store.sealing import prefix_of
 from beton.store.store import Store, Transaction
@@ -21,6 +22,8 @@ SEALED_COLUMNS: dict[type[Any], str] = {
     SignalRow: "unit_sealed",
     BacktestFireRow: "unit_sealed",
     KeptAnswerRow: "answer_sealed",
+    InboundSourceRow: "secret_sealed",
+    InboundEventRow: "payload_sealed",
 }
 """Every column that holds a sealed text. A test compares it with the tables."""
 

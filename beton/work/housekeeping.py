@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from beton.lifecycle import Status
-from beton.store import connections, deliveries, hypotheses, kept_answers, ledger, live, sessions, taxonomies
+from beton.store import connections, deliveries, hypotheses, inbound_events, kept_answers, ledger, live, sessions, taxonomies
 from beton.store.rotation import reseal_all
 from beton.store.store import Transaction
 from beton.work.sweeping import scopes_of
@@ -25,6 +25,8 @@ def tidy(place: Workplace) -> dict[str, int]:
             "live_state": _drop_ended(tx),
             "sessions": sessions.drop_ended(tx, timedelta(hours=place.settings.session_idle_hours)),
             "kept_answers": kept_answers.drop_old(tx),
+            "inbound_bodies": inbound_events.drop_bodies(tx, place.settings.inbound_body_days),
+            "inbound_events": inbound_events.drop_old(tx),
         }
     return done | {"resealed": reseal_all(place.store) if place.store.sealer.has_former_keys else 0}
 
