@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
+import threading
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import ExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import FrameType
 from typing import Any
 
 import uvicorn
@@ -136,6 +139,24 @@ def serve(
         )
         tell(settings.address)
         uvicorn.Server(run).run(sockets=[listening])
+
+
+def work(place: Workplace, *, tell: Callable[[str, str], None] = lambda *_: None) -> None:
+    """Do the jobs alone until told to stop, by SIGTERM or an interrupt; `tell` gets the executor's id and the release once work is taken."""
+    from beton.work.schedules import start_jobs, stop_jobs
+
+    stopped = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    jobs = start_jobs(place)
+    try:
+        tell(jobs.durable.executor_id, jobs.durable.application_version)
+        stopped.wait()
+    finally:
+        stop_jobs(jobs)
 
 
 def check_reach(settings: Settings, store: Store, *, own_key: bool) -> None:

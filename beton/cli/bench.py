@@ -135,6 +135,28 @@ def desk(
     return 0 if found["holds"] else 1
 
 
+def crash(
+    *,
+    kills: Annotated[int, Parameter(help="How often a process is killed, shared among the databases.")] = 200,
+    database: Annotated[Sequence[str], MANY, Parameter(help="sqlite or postgresql. Repeatable. Both unless given.")] = (),
+    database_url: Annotated[str | None, Parameter(help="A PostgreSQL server on which databases may be made. One is started unless given.")] = None,
+    seed: Seed = None,
+    as_json: AsJson = False,
+) -> int:
+    """Kill workers during sweeps, deliveries and backtests, and count what is lost or doubled afterwards. Ends with 1 where a bound fails."""
+    from beton.bench.crash import COLUMNS, WORKERS, rows, run_crash_bench
+
+    chosen = tuple(dict.fromkeys(database)) or tuple(WORKERS)
+    if kills < len(chosen) or set(chosen) - set(WORKERS):
+        raise BadInput(f"--kills is at least {len(chosen)}, --database one of {', '.join(WORKERS)}.")
+    found = run_crash_bench(kills=kills, seed=1 if seed is None else seed, databases=chosen, database_url=database_url, tell=say)
+    if as_json:
+        print_json(found)
+    else:
+        table(COLUMNS, rows(found), title="Crash", right=COLUMNS[1:])
+    return 0 if found["holds"] else 1
+
+
 def everything(*, seed: Seed = None, as_json: AsJson = False) -> int:
     """Kernel, reading and truth, with their defaults."""
     found = {"kernel": _kernel(10_000_000, 1_000, 2, False, seed), "read": _read(1_000_000, seed), "truth": _truth(seed, (), None, 200)}

@@ -85,6 +85,7 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "prompts": ("beton.cli.bench:prompts", "What a model answers to every prompt in every world."),
             "read": ("beton.cli.bench:read", "The packed reader beside paging through raw rows."),
             "desk": ("beton.cli.bench:desk", "Pages and the API of a large workspace, asked at a fixed rate."),
+            "crash": ("beton.cli.bench:crash", "Workers killed at any moment, and what is lost or doubled afterwards."),
             "all": ("beton.cli.bench:everything", "All of these."),
         },
     ),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 from contextlib import ExitStack
 from importlib.util import find_spec
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -62,27 +59,17 @@ def _reach(ending: ExitStack) -> Reach:
 
 def worker(*, as_json: AsJson = False) -> None:
     """Run the jobs alone: sweeps, deliveries and queued work, until interrupted."""
-    stopped = threading.Event()
-
-    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
-        stopped.set()
-
-    from beton.app import with_a_key
+    from beton.app import with_a_key, work
     from beton.settings import load_settings
 
-    with opened(with_a_key(load_settings()), create=True) as place:
-        from beton.work.schedules import start_jobs, stop_jobs
+    def tell(executor_id: str, version: str) -> None:
+        if as_json:
+            print_json({"executor_id": executor_id, "version": version})
+        else:
+            say(f"Working as {executor_id}; Ctrl-C stops.")
 
-        signal.signal(signal.SIGTERM, stop)
-        jobs = start_jobs(place)
-        try:
-            if as_json:
-                print_json({"executor_id": jobs.durable.executor_id, "version": jobs.durable.application_version})
-            else:
-                say(f"Working as {jobs.durable.executor_id}; Ctrl-C stops.")
-            stopped.wait()
-        finally:
-            stop_jobs(jobs)
+    with opened(with_a_key(load_settings()), create=True) as place:
+        work(place, tell=tell)
 
 
 def migrate(*, as_json: AsJson = False) -> None:

@@ -101,7 +101,7 @@ def start_durable(
 
 def left_behind(settings: Settings) -> list[str]:
     """The same as `Durable.left_behind`, asked from outside: no engine is started, and a running one is not disturbed."""
-    with _outside(settings) as client:
+    with outside(settings) as client:
         try:
             found = client.list_workflows(status=UNFINISHED, load_input=False, load_output=False) if client else []
         except (OperationalError, ProgrammingError):  # no engine has ever run here
@@ -112,6 +112,18 @@ def left_behind(settings: Settings) -> list[str]:
 def enqueue(settings: Settings, queue: str, workflow: str, workflow_id: str, *arguments: Any) -> None:
     """Leave work for the processes that listen to a queue, from one that runs no engine. `workflow` is a function's name; an id that is known
     already changes nothing. Raises StoreError where no engine has ever run."""
+    nobody = StoreError("No worker has ever run on this database.", code="store.no_worker", fix="Start one: beton worker")
+    with outside(settings) as client:
+        if client is None:
+            raise nobody
+        try:
+            enqueue_with(client, queue, workflow, workflow_id, *arguments)
+        except (OperationalError, ProgrammingError) as error:
+            raise nobody from error
+
+
+def enqueue_with(client: DBOSClient, queue: str, workflow: str, workflow_id: str, *arguments: Any) -> None:
+    """The same, by a client that stays open."""
     options: EnqueueOptions = {
         "queue_name": queue,
         "workflow_name": workflow,
@@ -119,18 +131,11 @@ def enqueue(settings: Settings, queue: str, workflow: str, workflow_id: str, *ar
         "app_version": version(APPLICATION),
         "application_name": APPLICATION,
     }
-    nobody = StoreError("No worker has ever run on this database.", code="store.no_worker", fix="Start one: beton worker")
-    with _outside(settings) as client:
-        if client is None:
-            raise nobody
-        try:
-            client.enqueue(options, *arguments)
-        except (OperationalError, ProgrammingError) as error:
-            raise nobody from error
+    client.enqueue(options, *arguments)
 
 
 @contextmanager
-def _outside(settings: Settings) -> Generator[DBOSClient | None]:
+def outside(settings: Settings) -> Generator[DBOSClient | None]:
     """A client of the engine's database; `None` where its file does not exist yet."""
     url, made = database_url(settings.effective_database_url), None
     if url.get_backend_name() == "sqlite":
