@@ -63,6 +63,15 @@ class Counted:
         return self
 
 
+def tally(found: Counted, expected: set[Fire], got: list[Fire], arrived: Counter[Fire]) -> None:
+    """Lost is what should have been found and was not, or was found and never arrived; doubled is what nobody expected, or expected once."""
+    right = expected & set(got)
+    found.signals, found.messages = len(got), arrived.total()
+    found.lost = len(expected - right) + len(right - set(arrived))
+    found.duplicate_signals = len(got) - len(right)
+    found.duplicate_effects = arrived.total() - len(arrived)
+
+
 class Trap(Receiver):
     """A receiver that can be told to let the sender be killed when it has taken a message and before it answers."""
 
@@ -230,13 +239,7 @@ class Round:
     # --- counting ------------------------------------------------------------------------------------------------------
 
     def _count(self, found: Counted) -> None:
-        expected = set(self._expected())
-        got = fires(self.place, self.prepared)
-        arrived = Counter(self._effects())
-        found.signals, found.messages = len(got), arrived.total()
-        found.lost = len(expected - set(got)) + len(expected & set(got) - set(arrived))
-        found.duplicate_signals = len(got) - len(expected & set(got))
-        found.duplicate_effects = arrived.total() - len(arrived)
+        tally(found, set(self._expected()), fires(self.place, self.prepared), Counter(self._effects()))
         found.duplicate_attempts = self.trap.duplicates
         found.restarts = self.crew.restarts
         self._compare_backtests(found)
