@@ -5,7 +5,15 @@ from typing import Any, Literal
 import sqlalchemy as sa
 from alembic import context
 
-from beton.store import agent_tables, delivery_tables, inbound_tables, people_tables, tables  # noqa: F401 - fill the metadata
+from beton.store import (  # noqa: F401 - fill the metadata
+    agent_tables,
+    delivery_tables,
+    inbound_tables,
+    people_tables,
+    proof_tables,
+    reach_tables,
+    tables,
+)
 from beton.store.columns import Row
 
 
