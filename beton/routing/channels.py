@@ -10,15 +10,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import httpx
 
 from beton.errors import BadInput
-from beton.routing import webhook
+from beton.routing import attio, hubspot, mail, posthog_writes, slack, webhook
 from beton.routing.addresses import Resolve
+from beton.routing.crm import Difference
 from beton.routing.destinations import ChannelSettings, WebhookSettings
-from beton.routing.messages import Message
+from beton.routing.messages import Message, MessageKind
 from beton.routing.outcomes import Outcome
 from beton.signals import ROUTE_KINDS
 
@@ -46,24 +47,94 @@ class SendMany(Protocol):
     ) -> Awaitable[Sequence[Outcome]]: ...
 
 
+class DryRun(Protocol):
+    """What sending would change, found out by reading alone. Raises the `DestinationError` that it met."""
+
+    def __call__(
+        self, destination: Any, message: Message, *, client: httpx.AsyncClient, clock: Callable[[], datetime], resolve: Resolve = ...
+    ) -> Awaitable[Difference]: ...
+
+
+class SetUp(Protocol):
+    """Prepare the receiver, such as by making Beton's own fields; what was made, by name. Raises the `DestinationError` that it met."""
+
+    def __call__(
+        self, destination: Any, *, client: httpx.AsyncClient, clock: Callable[[], datetime], resolve: Resolve = ...
+    ) -> Awaitable[list[str]]: ...
+
+
+ANYTHING: frozenset[MessageKind] = frozenset(get_args(MessageKind))
+SIGNALS: frozenset[MessageKind] = frozenset(("signal", "test"))
+
+
 @dataclass(frozen=True)
 class Channel:
     """A kind of destination."""
 
+    title: str
+    """What people call it."""
     settings: type[ChannelSettings]
     send: Send
     effect: Effect
     medium: Medium
+    takes: frozenset[MessageKind] = ANYTHING
+    """What it can carry: a CRM has no place for a change of status."""
     per_second: float | None = None
     """Most requests a second to one destination, as `ChannelSettings.limit_key` tells them apart; `None` where nothing is known."""
     batch: int = 1
+    """Most messages in one request to any destination of the kind; `ChannelSettings.batch` says how many to this one."""
     send_many: SendMany | None = None
     """For more than one message in a request; takes up to `batch`."""
+    dry_run: DryRun | None = None
+    set_up: SetUp | None = None
 
 
 CHANNELS: Mapping[str, Channel] = MappingProxyType(
     {
-        "webhook": Channel(settings=WebhookSettings, send=webhook.send, effect="idempotent", medium="json"),
+        "webhook": Channel("Webhook", WebhookSettings, webhook.send, "idempotent", "json"),
+        "slack": Channel("Slack", slack.SlackSettings, slack.send, "uncertain", "mrkdwn", per_second=slack.PER_SECOND),
+        "email": Channel("E-mail", mail.MailSettings, mail.send, "uncertain", "text", batch=mail.BATCH, send_many=mail.send_many),
+        "hubspot": Channel(
+            "HubSpot",
+            hubspot.HubSpotSettings,
+            hubspot.send,
+            "idempotent",
+            "text",
+            takes=SIGNALS,
+            per_second=hubspot.PER_SECOND,
+            batch=hubspot.BATCH,
+            send_many=hubspot.send_many,
+            dry_run=hubspot.dry_run,
+            set_up=hubspot.set_up,
+        ),
+        "attio": Channel(
+            "Attio",
+            attio.AttioSettings,
+            attio.send,
+            "idempotent",
+            "text",
+            takes=SIGNALS,
+            per_second=attio.PER_SECOND,
+            dry_run=attio.dry_run,
+            set_up=attio.set_up,
+        ),
+        "posthog_annotation": Channel(
+            "PostHog annotation",
+            posthog_writes.AnnotationSettings,
+            posthog_writes.annotate,
+            "idempotent",
+            "text",
+            per_second=posthog_writes.PER_SECOND,
+        ),
+        "posthog_cohort": Channel(
+            "PostHog cohort",
+            posthog_writes.CohortSettings,
+            posthog_writes.add_to_cohort,
+            "idempotent",
+            "text",
+            takes=SIGNALS,
+            per_second=posthog_writes.PER_SECOND,
+        ),
     }
 )
 

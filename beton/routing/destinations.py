@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,6 +32,16 @@ class ChannelSettings(Value):
         """What a limit counts together, such as one Slack channel or one CRM account."""
         return self.address
 
+    @property
+    def batch(self) -> int:
+        """Most messages that one request tells of."""
+        return 1
+
+    def cutoff(self, now: datetime) -> datetime | None:
+        """Only what was written down by this instant may leave now; `None` where everything may. A daily mail waits for its hour so."""
+        del now
+        return None
+
     def check(self) -> None:
         """Refuse what could never be sent to, as `BadInput`: an address out of bounds, a malformed secret. Calls nobody."""
 
@@ -42,9 +53,9 @@ class ChannelSettings(Value):
 class WebhookSettings(ChannelSettings):
     """A signed webhook."""
 
-    url: str = Field(repr=False)
-    secret: str = Field(repr=False)
-    headers: tuple[tuple[str, str], ...] = Field(default=(), repr=False)
+    url: str = Field(repr=False, title="Address", description="Where signals are posted to, over https.")
+    secret: str = Field(repr=False, title="Signing secret", description="Signs every message; made where none is given.")
+    headers: tuple[tuple[str, str], ...] = Field(default=(), repr=False, title="Headers", description="Sent along, such as an Authorization.")
     """Names and values of the operator's own headers, such as an Authorization that the receiver asks for."""
 
     @property
