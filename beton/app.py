@@ -32,11 +32,13 @@ from beton.web.access.policy import check_policies
 from beton.web.access.repeats import Repeats
 from beton.web.access.signing_in import Entrance
 from beton.web.api import api_router
+from beton.web.inbound.endpoint import Inbound
 from beton.web.injected import Hands, Jobs, Reach, TryRoute, provided
 from beton.web.openapi import openapi
 from beton.web.pages import pages_router
 from beton.web.problems import HANDLERS, add_headers, log_failure
 from beton.work.delivering import try_route
+from beton.work.intake import open_intake
 from beton.work.workplace import Workplace
 
 LARGEST_BODY = 1_000_000
@@ -129,8 +131,12 @@ def serve(
         place = Workplace(settings, store, clock)
         jobs = start_jobs(place)
         opened.callback(stop_jobs, jobs)
+        intake = open_intake(settings, store)
+        intake.start()
+        opened.callback(intake.stop)
+        app = create_app(place, jobs=jobs, reach=reach, on_stop=opened.close)
         run = uvicorn.Config(
-            Prefixed(create_app(place, jobs=jobs, reach=reach, on_stop=opened.close), settings.base),
+            Prefixed(Inbound(app, intake, Door.of(settings), clock), settings.base),
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
             server_header=False,

@@ -45,18 +45,30 @@ class Unavailable(StoreError):
     exit_code = 3
 
 
-def open_engine(url: str) -> sa.Engine:
-    """An engine for a `sqlite:///` or `postgresql://` URL; makes the directory of a SQLite file."""
+def open_engine(url: str, *, patience: timedelta | None = None) -> sa.Engine:
+    """An engine for a `sqlite:///` or `postgresql://` URL; makes the directory of a SQLite file.
+
+    With `patience` it gives up on a lock that others hold, and on a server that does not answer, after so long: for whoever can do something else.
+    """
     parsed = database_url(url)
     options: dict[str, Any] = {"json_serializer": _to_json, "json_deserializer": _from_json, "hide_parameters": True}
     if parsed.get_backend_name() != "sqlite":
+        if patience is not None:
+            options["connect_args"] = {"connect_timeout": 2, "options": f"-c lock_timeout={_ms(patience)} -c statement_timeout={_ms(4 * patience)}"}
         return sa.create_engine(parsed, pool_pre_ping=True, **options)
     if parsed.database:
         Path(parsed.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     engine = sa.create_engine(parsed, **options)
     event.listen(engine, "connect", _prepare_sqlite)
+    if patience is not None:
+        waits = f"PRAGMA busy_timeout = {_ms(patience)}"
+        event.listen(engine, "connect", lambda connection, _record: connection.execute(waits))
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _ms(span: timedelta) -> int:
+    return span // timedelta(milliseconds=1)
 
 
 def database_url(url: str) -> URL:

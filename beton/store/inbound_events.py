@@ -18,7 +18,7 @@ from sqlmodel import col
 from beton.errors import NotFound
 from beton.store.columns import Row
 from beton.store.inbound_records import EventStatus, InboundEvent, InboundHour, Looked, Taken, Waiting
-from beton.store.inbound_tables import InboundEventRow, InboundHourRow
+from beton.store.inbound_tables import InboundEventRow, InboundHourRow, InboundSourceRow
 from beton.store.paging import page
 from beton.store.records import Page
 from beton.store.sealing import Place, Sealer
@@ -52,16 +52,24 @@ def sealed_row(sealer: Sealer, one: Taken) -> dict[str, Any]:
 
 
 def keep(tx: Transaction, rows: Sequence[dict[str, Any]]) -> int:
-    """Write down sealed rows of one workspace; those that are there already are left as they are. How many were new."""
+    """Write down sealed rows of one workspace; those that are there already are left as they are, those of a source that was removed meanwhile are
+    left out. How many were new."""
     by_source: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_source.setdefault(row["source_id"], []).append(row)
+    there = sa.select(col(InboundSourceRow.id)).where(col(InboundSourceRow.id).in_(by_source)).with_for_update(read=True, key_share=True)
     fresh = 0
-    for source_id, some in by_source.items():
+    for source_id in tx.session.execute(there).scalars().all():
+        some = by_source[source_id]
         new = tx.session.connection().execute(_insert(_dialect(tx), InboundEventRow), some, execution_options={"preserve_rowcount": True}).rowcount
         count(tx, source_id, some[-1]["received_at"], arrived=new, repeated=len(some) - new)
         fresh += new
     return fresh
+
+
+def there(tx: Transaction, source_id: str) -> bool:
+    """Whether the source still exists."""
+    return tx.session.get(InboundSourceRow, source_id) is not None
 
 
 def count(

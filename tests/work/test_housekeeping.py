@@ -10,7 +10,7 @@ from beton.settings import Settings
 from beton.signals import AttemptOutcome, DeliveryStatus
 from beton.store import connections, deliveries, live, routes, signals, taxonomies
 from beton.store.columns import microseconds
-from beton.store.records import Connection, Destination, Hypothesis, LiveFired, LiveMatch
+from beton.store.records import Connection, Hypothesis, LiveFired, LiveMatch
 from beton.store.sealing import Sealer
 from beton.store.store import Store
 from beton.store.tables import RequestLedgerRow
@@ -18,9 +18,12 @@ from beton.work.housekeeping import tidy
 from beton.work.sweeping import scopes_of
 from beton.work.workplace import Workplace
 from tests.conftest import Clock
-from tests.store.steps import approved, decide, finding
+from tests.store.steps import a_webhook, approved, decide, finding
 
-NOTHING = {"delivery_attempts": 0, "sampled_values": 0, "requests": 0, "live_state": 0, "sessions": 0, "kept_answers": 0, "resealed": 0}
+NOTHING = {
+    "delivery_attempts": 0, "sampled_values": 0, "requests": 0, "live_state": 0, "sessions": 0, "kept_answers": 0,
+    "inbound_bodies": 0, "inbound_events": 0, "resealed": 0,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def test_attempts_go_after_thirty_days_and_the_delivery_keeps_their_number(
 ) -> None:
     hypothesis = approved(store, connection)
     with store.transaction() as tx:
-        routes.add(tx, name="crm", destination=Destination(url="https://x.example/1", secret="whsec_x"), actor="ada")
+        routes.add(tx, name="crm", destination=a_webhook(url="https://x.example/1", secret="whsec_x"), actor="ada")
         signals.record(tx, hypothesis.id, 1, [finding("p1", clock.now)])
     attempt(store)
     clock.advance(timedelta(days=20))

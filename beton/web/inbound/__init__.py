@@ -1,0 +1,1 @@
+"""What others send us on their own account: events of PostHog's webhook destination."""
