@@ -264,7 +264,7 @@ def _failed(error: Exception, destination: MailSettings, talk: Conversation, lat
         failure: DestinationError = DestinationBadStatus(message, details={"status": error.smtp_code})
         kind: Kind = "retry" if error.smtp_code < 500 else "refused"
         return Outcome(kind, latency_ms, error.smtp_code, _head(talk, destination), failure)
-    if isinstance(error, ValueError):  # a text that no mail can hold
+    if isinstance(error, ValueError) and not isinstance(error, OSError):  # a text that no mail can hold; errors of TLS are both
         failure = DestinationRefused(f"The mail cannot be written: {error}.", code="destination.not_writable")
         return Outcome("refused", latency_ms, failure=failure)
     kind = "in_doubt" if talk.handed_over and not destination.send_again else "retry"

@@ -24,11 +24,11 @@ NASTY = "<!channel> <@U012> <https://evil.example|click> & `x` *b* @here http://
 
 
 def bot(url: str, **changes) -> SlackSettings:
-    return SlackSettings(**{"token": TOKEN, "channel": "C0123456789", "signing_secret": SIGNING, "api_url": f"{url}/api"} | changes)
+    return SlackSettings.model_validate({"token": TOKEN, "channel": "C0123456789", "signing_secret": SIGNING, "api_url": f"{url}/api"} | changes)
 
 
 def hook(url: str, **changes) -> SlackSettings:
-    return SlackSettings(**{"webhook_url": f"{url}/services/T0/B0/hook-token"} | changes)
+    return SlackSettings.model_validate({"webhook_url": f"{url}/services/T0/B0/hook-token"} | changes)
 
 
 def sent(destination: SlackSettings, message=None):
@@ -89,7 +89,7 @@ def test_nothing_that_customers_wrote_calls_anybody_or_leads_anywhere():
         assert all(block.get("text", {}).get("verbatim", True) is True for block in made["blocks"] if block["type"] == "section")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.text(max_size=4000), st.text(max_size=400), st.integers(0, 60), st.text(max_size=3500))
 def test_any_text_makes_blocks_that_slack_takes(long, short, items, body):
     one = a_message(title=short, sentence=long, unit=short or "u", owner=short, promise=long, receipts=(Receipt(event=short, at=START),))
@@ -165,7 +165,7 @@ def test_a_click_is_known_by_the_signature_that_slacks_own_sdk_makes(body):
             return START.timestamp()
 
     timestamp = str(int(START.timestamp()))
-    made = SignatureVerifier(SIGNING, Stopped()).generate_signature(timestamp=timestamp, body=body)
+    made = SignatureVerifier(SIGNING, Stopped()).generate_signature(timestamp=timestamp, body=body) or ""
 
     assert is_from_slack(SIGNING, timestamp, made, body, now=START)
     assert not is_from_slack(SIGNING, timestamp, made, body + b" ", now=START)
