@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import socket
 import threading
@@ -19,10 +20,12 @@ from litestar.datastructures import State
 from litestar.types import ASGIApp, Receive, Send
 
 from beton.errors import SettingsError
+from beton.logs import set_up_logs
 from beton.settings import LOCAL_KEY_FILE, MAKE_A_KEY, Settings, with_local_key
 from beton.store import members
 from beton.store.passwords import Passwords
 from beton.store.store import Store, open_store
+from beton.telemetry import start_telemetry
 from beton.web import probes
 from beton.web.access import oidc, signing_in
 from beton.web.access.doorkeeper import Door, Doorkeeper
@@ -34,18 +37,23 @@ from beton.web.access.signing_in import Entrance
 from beton.web.api import api_router
 from beton.web.inbound.endpoint import Inbound
 from beton.web.injected import Hands, Jobs, Reach, TryRoute, provided
+from beton.web.observed import Observed
 from beton.web.openapi import openapi
 from beton.web.pages import pages_router
 from beton.web.problems import HANDLERS, add_headers, log_failure
-from beton.work.delivering import try_route
 from beton.work.intake import open_intake
+from beton.work.this_process import wind_down
+from beton.work.ways_out import try_route
 from beton.work.workplace import Workplace
 
 LARGEST_BODY = 1_000_000
 """Bytes of a request's body."""
 
-GRACE_SECONDS = 5
+GRACE_SECONDS = 4
 """How long requests under way may take after the server was told to stop; the jobs have as long again."""
+
+STOPPED_AFTER = 9.5
+"""Seconds from being told to stop to the end of the process, whatever is still under way then: it resumes, as after a crash."""
 
 
 def utc_now() -> datetime:
@@ -53,7 +61,7 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def try_now(place: Workplace, name_or_id: str) -> int:
+def try_now(place: Workplace, name_or_id: str) -> int | None:
     """Send a test message along a route and wait, from a thread of a handler."""
     return asyncio.run(try_route(place, name_or_id))
 
@@ -122,7 +130,9 @@ def serve(
 
     own_key = settings.secret_key is not None
     settings = with_a_key(settings)
+    set_up_logs(settings.log_format)
     with ExitStack() as opened:
+        opened.callback(start_telemetry(settings.telemetry_url))
         listening = listen(settings.host, settings.port)
         opened.callback(listening.close)
         store = open_store(settings, clock)
@@ -136,15 +146,16 @@ def serve(
         opened.callback(intake.stop)
         app = create_app(place, jobs=jobs, reach=reach, on_stop=opened.close)
         run = uvicorn.Config(
-            Prefixed(Inbound(app, intake, Door.of(settings), clock), settings.base),
+            Prefixed(Observed(Inbound(app, intake, Door.of(settings), clock)), settings.base),
             lifespan="on",
             timeout_graceful_shutdown=GRACE_SECONDS,
             server_header=False,
             proxy_headers=False,
-            log_level="warning",
+            log_config=None,
+            access_log=False,
         )
         tell(settings.address)
-        uvicorn.Server(run).run(sockets=[listening])
+        _Stopping(run).run(sockets=[listening])
 
 
 def work(place: Workplace, *, tell: Callable[[str, str], None] = lambda *_: None) -> None:
@@ -154,15 +165,38 @@ def work(place: Workplace, *, tell: Callable[[str, str], None] = lambda *_: None
     stopped = threading.Event()
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signature of a handler
+        end_in_time()
         stopped.set()
 
     signal.signal(signal.SIGTERM, stop)
+    set_up_logs(place.settings.log_format)
+    end_telemetry = start_telemetry(place.settings.telemetry_url)
     jobs = start_jobs(place)
     try:
         tell(jobs.durable.executor_id, jobs.durable.application_version)
         stopped.wait()
     finally:
         stop_jobs(jobs)
+        end_telemetry()
+
+
+def end_in_time() -> None:
+    """No new work from now on, and the end of this process in ten seconds at most. A job that hangs would hold it for ever; ended in the middle, it
+    resumes at the next start or is taken over, and what it had in hand is sent with the same id when its lease is over."""
+    wind_down()
+    last = threading.Timer(STOPPED_AFTER, os._exit, (0,))
+    last.daemon = True
+    last.start()
+
+
+class _Stopping(uvicorn.Server):
+    """A server that ends in time."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The first word to stop starts the clock."""
+        if not self.should_exit:
+            end_in_time()
+        super().handle_exit(sig, frame)
 
 
 def check_reach(settings: Settings, store: Store, *, own_key: bool) -> None:

@@ -23,7 +23,7 @@ ROOMS = [
     {"work"},
     {"posthog", "store", "routing", "event_files", "local_backtest", "partial_results", "hypothesis_files", "yaml_text"},
     {"lifecycle", "roles", "signals"},
-    {"settings", "errors"},
+    {"settings", "logs", "telemetry", "errors"},
 ]
 """Inside `beton`, top to bottom; a room may import those below it. The sandbox stands outside: a server that only the command line starts."""
 
@@ -44,6 +44,8 @@ ONLY_IN = {
     "pandas": {"bench"},
     "hogql_parser": {"sandbox"},
     "dbos": {"store", "work"},
+    "prometheus_client": {"web"},
+    "opentelemetry": {"telemetry"},
 }
 
 

@@ -115,6 +115,11 @@ def count_by_status(tx: Transaction, *, connection_id: str | None = None) -> dic
     return dict.fromkeys(Status, 0) | {Status(status): int(number) for status, number in rows}
 
 
+def fired(tx: Transaction) -> int:
+    """How many signals all hypotheses have sent."""
+    return tx.session.execute(sa.select(sa.func.coalesce(sa.func.sum(col(HypothesisRow.fired_count)), 0))).scalar_one()
+
+
 def decide(
     tx: Transaction,
     hypothesis_id: str,

@@ -3,6 +3,7 @@ work with."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -12,12 +13,24 @@ from beton.store import workspaces
 from beton.work.workplace import Workplace
 
 _PLACE: list[Workplace] = []
+_ENDING = threading.Event()
 _WORKSPACE: ContextVar[str | None] = ContextVar("beton_workspace", default=None)
 
 
 def open_for_work(place: Workplace) -> None:
     """From now on jobs work here."""
+    _ENDING.clear()
     _PLACE[:] = [place]
+
+
+def wind_down() -> None:
+    """What is in hand may be finished; nothing more is taken up."""
+    _ENDING.set()
+
+
+def winding_down() -> bool:
+    """Whether this process is about to end."""
+    return _ENDING.is_set()
 
 
 def close_for_work() -> None:

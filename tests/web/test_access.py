@@ -27,7 +27,7 @@ def test_nothing_but_http_is_served(app: Litestar):
 
 def test_the_public_addresses_are_open(stranger: TestClient):
     assert stranger.get("/healthz").json() == {"status": "ok"}
-    assert stranger.get("/readyz").json() == {"status": "ready"}
+    assert stranger.get("/readyz").json() == {"status": "ready", "queue_age_seconds": None}
     assert stranger.get("/openapi.json").json()["openapi"].startswith("3.1")
 
 

@@ -282,6 +282,7 @@ class Readiness(Sent):
     """The database answers and has the schema of this version."""
 
     status: Literal["ready"]
+    queue_age_seconds: float | None = Field(description="How long the oldest waiting work waits for a worker; null where none waits.")
 
 
 SENT: tuple[type[BaseModel], ...] = (

@@ -13,7 +13,7 @@ from beton.web.access.policy import check_policies, needs
 from tests.web.access.people import Address, addresses, member, program
 
 STRANGERS = {
-    "/healthz", "/readyz", "/openapi.json", "/sign-in", "/link/{token:str}", "/static/{digest:str}/{name:str}",
+    "/healthz", "/readyz", "/metrics", "/openapi.json", "/sign-in", "/link/{token:str}", "/static/{digest:str}/{name:str}",
 }  # fmt: skip
 """What is open to everyone. Whatever is added here needs a reason."""
 
