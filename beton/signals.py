@@ -1,10 +1,11 @@
 """What Beton found and whom it told: the value types of signals and deliveries.
 
 A signal says "this hypothesis fired for this unit at this instant", with receipts that let a person check it in PostHog. A notice says that a
-hypothesis changed its status. A delivery is one of either on its way along one route. These types carry no behaviour and know no table; the
-store returns them, routing sends them, pages show them. None of them has room for an event's properties.
+hypothesis changed its status. A delivery is one of either on its way along one route. These types know no table; the store returns them, routing
+sends them, pages show them. None of them has room for an event's properties.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Literal, get_args
@@ -14,12 +15,31 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 UnitKind = Literal["person", "account"]
 RouteKind = Literal["webhook", "slack", "email", "hubspot", "attio", "posthog_annotation", "posthog_cohort"]
 SignalType = Literal["pql", "expansion", "churn_risk", "trial", "spike", "custom"]
-HeldBecause = Literal["suppressed", "snoozed", "cooldown", "stopped", "holdout"]
-"""Why a signal was written down and not sent: on a suppression list; snoozed; too soon after another; all sending was stopped; left out at random
-to measure what sending adds."""
+SuppressionList = Literal["customers", "open_opportunities", "internal", "competitors"]
+Cooling = Literal["unit_cooldown", "account_cooldown", "daily_limit"]
+HeldBecause = SuppressionList | Literal["snoozed", "holdout"] | Cooling
+"""Why a signal was written down and not sent: its unit, account or domain is on that list, or is snoozed; it came too soon after another of the
+same unit or account; the day's number was reached; or it was left out at random, to measure what sending adds."""
 
 ROUTE_KINDS: tuple[str, ...] = get_args(RouteKind)
-HELD_BECAUSE: tuple[str, ...] = get_args(HeldBecause)
+SIGNAL_TYPES: tuple[str, ...] = get_args(SignalType)
+LISTS: tuple[str, ...] = get_args(SuppressionList)
+HELD_BECAUSE: tuple[str, ...] = (*LISTS, "snoozed", "holdout", *get_args(Cooling))
+
+
+_BY_GOAL: dict[str, SignalType] = {"converts": "pql", "expands": "expansion", "churns": "churn_risk"}
+
+
+def signal_type(goal: str, clause_kinds: Collection[str] = ()) -> SignalType:
+    """What sales calls it: from the outcome's goal (`converts`, `expands`, …) and the kinds of the hypothesis's clauses.
+
+    A conversion that is told by the unit's age is a trial about to convert; a trend towards no particular goal is a spike.
+    """
+    if goal == "converts" and "age" in clause_kinds:
+        return "trial"
+    if goal in _BY_GOAL:
+        return _BY_GOAL[goal]
+    return "spike" if "trend" in clause_kinds else "custom"
 
 
 class Value(BaseModel):
@@ -55,6 +75,20 @@ class Receipt(Value):
     event_id: str | None = None
 
 
+class Account(Value):
+    """The company that a unit belongs to, as far as it is known: a group of PostHog's, or the registrable domain of an e-mail address."""
+
+    key: str | None = None
+    """The group's key."""
+    name: str | None = None
+    domain: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        """What people call it."""
+        return self.name or self.domain or self.key
+
+
 class Finding(Value):
     """A fire that a sweep wants recorded; the store turns those that are new into signals."""
 
@@ -66,6 +100,13 @@ class Finding(Value):
     confidence: float | None = Field(default=None, ge=0, le=1)
     """The precision promised by the backtest at approval; `None` when it could not be told."""
     receipts: tuple[Receipt, ...] = ()
+    account: Account | None = None
+    email: str | None = Field(default=None, repr=False)
+    """To compare with suppression lists and to tell the account by; written down nowhere."""
+    crm_owner: str | None = Field(default=None, repr=False)
+    """The e-mail address of whom the CRM names as owner; written down nowhere."""
+    segments: frozenset[str] = frozenset()
+    """Those cohorts of PostHog, of the ones that routes ask for, that the unit is in."""
 
 
 class Signal(Value):
@@ -91,6 +132,13 @@ class Signal(Value):
     """Since when it counts as a mistake: what had not left by then does not leave."""
     held_because: HeldBecause | None = None
     """Why it was written down without being sent; `None` where it went along its routes."""
+    signal_type: SignalType = "custom"
+    """What sales calls it."""
+    assigned_id: str | None = None
+    """The member whose turn it was; whoever claims it becomes its owner."""
+    assigned_at: datetime | None = None
+    passed_over: dict[str, str] | None = None
+    """Route id → why it did not go along: "filter", or what of the route's own cooldown."""
 
 
 class Notice(Value):
@@ -125,6 +173,10 @@ class Delivery(Value):
     """Content-derived and stable over retries and restores: a receiver that keeps it sees every signal once."""
     created_at: datetime
     delivered_at: datetime | None
+    attempts_before: int = 0
+    """Attempts of earlier rounds: what a person sends again gets all its attempts anew."""
+    step: int = 0
+    """0 for the message itself, 1 for the one that says that nobody has claimed it."""
 
 
 class Claim(Value):
@@ -146,3 +198,5 @@ class AttemptOutcome(Value):
     response_head: str | None = None
     error: str | None = None
     next_attempt_at: AwareDatetime | None = None
+    counts: bool = True
+    """Whether it says something of the destination: nothing was sent where the unit had been erased."""

@@ -33,7 +33,7 @@ from beton.settings import Settings
 from beton.store import runs
 from beton.store.records import RunStatus
 from beton.store.store import open_store
-from beton.work import connecting, deciding, delivering, observing, proposing, sweeping
+from beton.work import connecting, deciding, delivering, observing, proposing, sweeping, ways_out
 from beton.work.backtesting import backtest_hypotheses, window_of
 from beton.work.keeping import keep_tested
 from beton.work.schedules import start_jobs, stop_jobs
@@ -129,7 +129,7 @@ async def loop(place: Workplace, clock: Clock, told: list[str]) -> None:
     for row in keep_tested(place, shop, tested, actor="ada"):
         deciding.decide(place, row.id, Action.APPROVE, actor="ada", override_reason="to see what is kept")
     with Receiver(WEBHOOK_SECRET, clock=clock) as receiver:
-        delivering.add_route(place, name="sales", url=receiver.url, actor="ada", secret=WEBHOOK_SECRET)
+        ways_out.add_route(place, name="sales", url=receiver.url, actor="ada", secret=WEBHOOK_SECRET)
         while clock.now <= END:
             await sweeping.sweep(place, shop)
             await delivering.deliver_signals(place, random.Random(0))

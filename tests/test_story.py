@@ -19,7 +19,7 @@ from beton.sandbox.run import running_sandbox
 from beton.sandbox.worlds import generate
 from beton.settings import Settings, with_local_key
 from beton.store.store import open_store
-from beton.work import connecting, deciding, delivering, observing, proposing, sweeping
+from beton.work import connecting, deciding, delivering, observing, proposing, sweeping, ways_out
 from beton.work.backtesting import window_of
 from beton.work.workplace import Workplace
 
@@ -42,7 +42,7 @@ def test_from_a_posthog_project_to_signed_signals(tmp_path: Path) -> None:
         best = next(one for one in deciding.resources(place, list(proposed.kept)) if one.verdict and one.verdict.clears)
         assert deciding.decide(place, best.hypothesis.id, Action.APPROVE, actor="ada").hypothesis.status is Status.APPROVED
 
-        delivering.add_route(place, name="sales", url=receiver.url, actor="ada", secret=secret)
+        ways_out.add_route(place, name="sales", url=receiver.url, actor="ada", secret=secret)
         sent = []
         while clock.now <= end:
             sent += (await sweeping.sweep(place, shop)).signals

@@ -19,7 +19,7 @@ from beton.sandbox.run import Running
 from beton.signals import DeliveryStatus
 from beton.store import backtests, deliveries, runs, signals
 from beton.store.records import Connection, RunStatus
-from beton.work import connecting, deciding, delivering, observing
+from beton.work import connecting, deciding, observing, ways_out
 from beton.work.backtesting import backtest_hypotheses, window_of
 from beton.work.keeping import keep_tested
 from beton.work.sweeping import sweep
@@ -125,7 +125,7 @@ async def _prepare(place: Workplace, posthog: Running, receiver: str, secret: st
     kept = keep_tested(place, connection, tested, actor="bench")
     for one in kept:
         deciding.decide(place, one.id, Action.APPROVE, actor="bench", override_reason="a rehearsal of crashes")
-    delivering.add_route(place, name="receiver", url=receiver, secret=secret, actor="bench")
+    ways_out.add_route(place, name="receiver", url=receiver, secret=secret, actor="bench")
     with place.store.reading() as tx:
         found = backtests.latest(tx, [one.id for one in kept])
     return Prepared(connection, tuple(one.id for one in kept), sorted((one, found[one].digest) for one in found))

@@ -27,7 +27,7 @@ def add(
 ) -> None:
     """Send all signals to a webhook. Its signing secret is shown this once."""
     with opened() as place:
-        from beton.work.delivering import add_route
+        from beton.work.ways_out import add_route
 
         route, secret = add_route(place, name=name, url=url, actor=actor(), notices=notices)
     if as_json:
@@ -55,13 +55,13 @@ def show(*, as_json: AsJson = False) -> None:
 def send_test(name: RouteName, /, *, as_json: AsJson = False) -> None:
     """Send a message that is no signal, and tell what the receiver answered."""
     with opened() as place:
-        from beton.work.delivering import try_route
+        from beton.work.ways_out import try_route
 
         status = asyncio.run(try_route(place, name))
     if as_json:
         print_json({"route": name, "status_code": status})
     else:
-        write(f"{name} answered {status}.")
+        write(f"{name} answered {status}." if status else f"{name} took it.")
 
 
 def disable(name: RouteName, /, *, as_json: AsJson = False) -> None:

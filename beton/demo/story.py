@@ -28,7 +28,7 @@ from beton.sandbox.worlds import World
 from beton.settings import Settings, with_local_key
 from beton.store.records import Connection
 from beton.store.store import open_store
-from beton.work import connecting, deciding, delivering, observing, proposing, sweeping
+from beton.work import connecting, deciding, delivering, observing, proposing, sweeping, ways_out
 from beton.work.backtesting import window_of
 from beton.work.deciding import Resource
 from beton.work.workplace import Workplace
@@ -152,7 +152,7 @@ async def _live(demo: Demo, teller: Teller, end: datetime, keep_open: ExitStack)
     place, rng = demo.place, random.Random(0)  # noqa: S311  jitter, not a secret
     secret = new_secret()
     receiver = keep_open.enter_context(Receiver(secret, clock=demo.clock))
-    delivering.add_route(place, name="sales", url=receiver.url, actor="demo", secret=secret)
+    ways_out.add_route(place, name="sales", url=receiver.url, actor="demo", secret=secret)
     found = delivered = 0
     while demo.clock.now <= end:
         swept = await sweeping.sweep(place, demo.connection)

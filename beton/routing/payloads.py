@@ -5,7 +5,7 @@ the same bytes, and so do attempts after a restart. `docs/reference/signal.schem
 `status_schema_text()`; a test keeps them equal.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
@@ -19,7 +19,6 @@ from beton.signals import Notice, Signal, SignalType, UnitKind, Value
 MOST_RECEIPTS = 50
 """Receipts sent with a signal, the last ones: they keep the body near the 20 kB that Standard Webhooks asks for."""
 
-_BY_GOAL: dict[str, SignalType] = {"converts": "pql", "expands": "expansion", "churns": "churn_risk"}
 _Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -65,7 +64,9 @@ class Promise(Value):
 class SignalMessage(Value):
     """A hypothesis that a person approved fired for a unit."""
 
-    type: Literal["signal.created"] = "signal.created"
+    type: Literal["signal.created", "signal.unclaimed"] = Field(
+        default="signal.created", description="`signal.unclaimed` says once more, under an id of its own, what nobody has claimed in time."
+    )
     signal_id: str
     signal_type: SignalType
     confidence: _Share | None = Field(description="The promised precision; null until it can be told.")
@@ -84,6 +85,8 @@ class SignalMessage(Value):
     enrichment: dict[str, str | int | float | bool | None] = Field(description="Facts from elsewhere about the unit; may be empty.")
     backtest: Promise | None = Field(description="Null where the hypothesis was approved without a result.")
     links: dict[str, str] = Field(description="Addresses of pages about this signal, by name.")
+    owner: str | None = Field(default=None, description="The name of whose it is; null where it is nobody's.")
+    text: str | None = Field(default=None, description="The route's own text, filled in; null where it has none.")
 
     @model_validator(mode="after")
     def _confidence_or_reason(self) -> "SignalMessage":
@@ -105,34 +108,25 @@ class StatusMessage(Value):
     row_version: int = Field(ge=1, description="Counts all changes of the hypothesis: the higher one is the later one.")
     was: Status = Field(alias="from")
     became: Status = Field(alias="to")
-    action: Action = Field(description="What was done.")
+    action: Action | Literal["drift", "names_broke"] = Field(
+        description="What was done; `drift` and `names_broke` are what Beton noticed itself, with the status as it was."
+    )
     actor: str = Field(description="Who did it: the name of a member or a key; what happens by itself is done by 'beton'.")
     reason: str | None = Field(description="Why, where a reason was given.")
     at: AwareDatetime
-
-
-def signal_type(goal: str, clause_kinds: Collection[str] = ()) -> SignalType:
-    """What sales calls it: from the outcome's goal (`converts`, `expands`, …) and the kinds of the hypothesis's clauses.
-
-    A conversion that is told by the unit's age is a trial about to convert; a trend towards no particular goal is a spike.
-    """
-    if goal == "converts" and "age" in clause_kinds:
-        return "trial"
-    if goal in _BY_GOAL:
-        return _BY_GOAL[goal]
-    return "spike" if "trend" in clause_kinds else "custom"
 
 
 def signal_payload(
     signal: Signal,
     *,
     sentence: str,
-    clause_kinds: Collection[str] = (),
     backtest: Mapping[str, Any] | None = None,
     confidence_reason: str | None = None,
     account: Account | None = None,
     enrichment: Mapping[str, str | int | float | bool | None] | None = None,
     links: Mapping[str, str] | None = None,
+    owner: str | None = None,
+    unclaimed: bool = False,
 ) -> dict[str, Any]:
     """The message about a signal as JSON values. `backtest` is the engine's published result at approval, `sentence` the hypothesis in words.
 
@@ -142,8 +136,9 @@ def signal_payload(
         raise Conflict(f"The unit of signal {signal.id} has been erased.", code="conflict.unit_erased", fix="Nothing: it is not sent.")
     receipts = sorted(signal.receipts, key=lambda receipt: (receipt.at, receipt.event_id or "", receipt.event))
     return SignalMessage(
+        type="signal.unclaimed" if unclaimed else "signal.created",
         signal_id=signal.id,
-        signal_type=signal_type(signal.type, clause_kinds),
+        signal_type=signal.signal_type,
         confidence=signal.confidence,
         confidence_reason=None if signal.confidence is not None else confidence_reason or _reason(backtest),
         hypothesis_id=signal.hypothesis_id,
@@ -159,6 +154,7 @@ def signal_payload(
         enrichment=dict(enrichment or {}),
         backtest=None if backtest is None else Promise.from_result(backtest),
         links=dict(links or {}),
+        owner=owner,
     ).model_dump(mode="json")
 
 
@@ -168,6 +164,16 @@ def status_payload(notice: Notice) -> dict[str, Any]:
     change = {"from": notice.was, "to": notice.became, "version": notice.hypothesis_version, "at": _utc(notice.at)}
     message = StatusMessage.model_validate(told | change | {"notice_id": notice.id, "hypothesis": notice.sentence})
     return message.model_dump(mode="json")
+
+
+def trial_payload(route: str, now: datetime) -> dict[str, Any]:
+    """A message that is no signal."""
+    return {"type": "route.test", "route": route, "sent_at": now.isoformat()}
+
+
+def with_text(body: bytes, text: str) -> bytes:
+    """A body with the route's own text."""
+    return body_bytes({**orjson.loads(body), "text": text})
 
 
 def body_bytes(payload: Mapping[str, Any]) -> bytes:

@@ -25,7 +25,7 @@ def next_attempt(attempts_made: int, outcome: Outcome, now: datetime, rng: rando
 
     A receiver's Retry-After can make the wait longer than the gap, not shorter, and is never undercut by the jitter.
     """
-    if outcome.kind in ("delivered", "gone") or attempts_made >= ATTEMPTS:
+    if outcome.kind in ("delivered", "gone", "in_doubt") or attempts_made >= ATTEMPTS:
         return None
     wait = GAPS[attempts_made] * rng.uniform(1 - JITTER, 1 + JITTER)
     if outcome.retry_after is not None and outcome.retry_after > wait:

@@ -62,10 +62,17 @@ def open_client(patience: Patience | None = None, verify: ssl.SSLContext | None 
 
 
 async def send(
-    destination: WebhookSettings, message: Message, *, client: httpx.AsyncClient, clock: Callable[[], datetime], resolve: Resolve = resolve
+    destination: WebhookSettings,
+    message: Message,
+    *,
+    client: httpx.AsyncClient,
+    clock: Callable[[], datetime],
+    resolve: Resolve = resolve,
+    patience: Patience | None = None,
 ) -> Outcome:
     """Post the message's payload once; see `deliver`."""
-    return await deliver(destination.destination(), message.message_id, message.payload or b"{}", client=client, clock=clock, resolve=resolve)
+    body = message.payload or b"{}"
+    return await deliver(destination.destination(), message.message_id, body, client=client, clock=clock, resolve=resolve, patience=patience)
 
 
 async def deliver(

@@ -13,6 +13,7 @@ from beton.store.agent_tables import ConfirmationRow, FactRow, ModelSpendRow, Qu
 from beton.store.columns import new_id
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow, NoticeRow
 from beton.store.inbound_tables import InboundAddressRow, InboundEventRow, InboundHourRow, InboundSourceRow
+from beton.store.reach_tables import SignalAccountRow
 from beton.store.records import Connection, ConnectionStatus
 from beton.store.store import Transaction
 from beton.store.tables import (
@@ -152,6 +153,7 @@ def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
         (DeliveryRow, about),
         (NoticeRow, col(NoticeRow.hypothesis_id).in_(hypotheses)),
         (SignalFeedbackRow, col(SignalFeedbackRow.signal_id).in_(signals)),
+        (SignalAccountRow, col(SignalAccountRow.id).in_(signals)),
         (SignalRow, col(SignalRow.connection_id) == connection_id),
         (LiveFiredRow, col(LiveFiredRow.hypothesis_id).in_(hypotheses)),
         (HypothesisVersionRow, col(HypothesisVersionRow.hypothesis_id).in_(hypotheses)),

@@ -4,6 +4,8 @@ A worker *claims* some due deliveries, which leases them to it for a while; send
 lease it was given. If it dies, the lease runs out and another worker claims the delivery again: attempts happen at least once. The message id
 is the same in every attempt, so that a receiver that keeps it acts once. Between "the receiver has acted" and "we have committed" lies a window
 that cannot be closed; a destination that may not be called twice has its overdue leases put `in_doubt` instead (`doubt_overdue`).
+
+What has never been tried goes before what is tried again: news are worth more than what a receiver has refused already.
 """
 
 from collections.abc import Collection
@@ -16,7 +18,7 @@ from sqlmodel import col
 from beton.errors import Conflict, NotFound, excerpt
 from beton.lifecycle import SENDING
 from beton.signals import AttemptOutcome, Claim, Delivery, DeliveryStatus, Notice, Signal
-from beton.store import audit
+from beton.store import audit, reach, route_health
 from beton.store.columns import new_id
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow, NoticeRow, RouteRow
 from beton.store.paging import page
@@ -33,7 +35,9 @@ WAITING = (str(DeliveryStatus.PENDING), str(DeliveryStatus.FAILED))
 
 
 def due_routes(tx: Transaction) -> list[str]:
-    """Ids of the enabled routes that have due deliveries, the longest waiting first."""
+    """Ids of the routes that have due deliveries, the longest waiting first; none while all sending is stopped."""
+    if reach.stopped(tx) is not None:
+        return []
     waiting_since = sa.func.min(col(DeliveryRow.next_attempt_at))
     query = sa.select(col(DeliveryRow.route_id)).join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id)).where(*_due(tx))
     return list(tx.session.execute(query.group_by(col(DeliveryRow.route_id)).order_by(waiting_since, col(DeliveryRow.route_id))).scalars())
@@ -41,19 +45,25 @@ def due_routes(tx: Transaction) -> list[str]:
 
 def waiting_since(tx: Transaction) -> datetime | None:
     """When the delivery that has been due the longest was due; `None` when nothing is due."""
+    if reach.stopped(tx) is not None:
+        return None
     query = sa.select(sa.func.min(col(DeliveryRow.next_attempt_at))).join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id))
     return tx.session.execute(query.where(*_due(tx))).scalar()
 
 
 def claim(tx: Transaction, *, limit: int, lease: timedelta, route_id: str | None = None) -> list[Claim]:
-    """Lease up to `limit` due deliveries of enabled routes (or of the one named), oldest due first. Nothing is leased to two workers at once."""
+    """Lease up to `limit` due deliveries of enabled routes (or of the one named): those never tried first, then the oldest due. Nothing is leased
+    to two workers at once."""
+    if reach.stopped(tx) is not None:
+        return []
+    fresh = sa.case((col(DeliveryRow.attempts) == col(DeliveryRow.attempts_before), 0), else_=1)
     due = (
         sa.select(DeliveryRow, SignalRow, NoticeRow)
         .outerjoin(SignalRow, col(SignalRow.id) == col(DeliveryRow.signal_id))
         .outerjoin(NoticeRow, col(NoticeRow.id) == col(DeliveryRow.notice_id))
         .join(RouteRow, col(RouteRow.id) == col(DeliveryRow.route_id))
         .where(*_due(tx), *(() if route_id is None else (col(DeliveryRow.route_id) == route_id,)))
-        .order_by(col(DeliveryRow.next_attempt_at), col(DeliveryRow.id))
+        .order_by(fresh, col(DeliveryRow.next_attempt_at), col(DeliveryRow.id))
         .limit(limit)
         .with_for_update(of=DeliveryRow, skip_locked=True)  # SQLite ignores it: there the transaction has the write lock already
         .execution_options(populate_existing=True)
@@ -89,16 +99,28 @@ def settle(tx: Transaction, delivery_id: str, lease: str, outcome: AttemptOutcom
     row.lease = row.leased_until = None
     row.last_error = error
     # Its hypothesis may have been paused or retired while it was on the way: what failed stays put then, what arrived has arrived.
-    stays = row.status not in WAITING and outcome.status is DeliveryStatus.FAILED
+    stays = row.status not in (*WAITING, str(DeliveryStatus.IN_DOUBT)) and outcome.status is DeliveryStatus.FAILED
     row.status = row.status if stays else str(outcome.status)
     row.next_attempt_at = outcome.next_attempt_at if outcome.status is DeliveryStatus.FAILED and not stays else None
     row.delivered_at = tx.now if outcome.status is DeliveryStatus.DELIVERED else None
     tx.session.flush()
-    return to_value(row)
+    written = to_value(row)
+    if outcome.status is not DeliveryStatus.IN_DOUBT and outcome.counts:
+        route_health.note(tx, row.route_id, arrived=outcome.status is DeliveryStatus.DELIVERED)
+    return written
+
+
+def release_lease(tx: Transaction, delivery_id: str, lease: str) -> bool:
+    """Give a lease back unused, so that another may take it at once. Whether it was the caller's still."""
+    mine = sa.update(DeliveryRow).where(col(DeliveryRow.id) == delivery_id, col(DeliveryRow.lease) == lease)
+    return tx.count(mine.values(lease=None, leased_until=None)) == 1
 
 
 def doubt_overdue(tx: Transaction, route_id: str) -> int:
-    """Put a route's overdue leases in doubt instead of sending again; for destinations that cannot tell a repetition. How many there were."""
+    """Put a route's overdue leases in doubt instead of sending again; for destinations that cannot tell a repetition. How many there were.
+
+    The lease stays: if its worker is alive after all, it may still say what became of it.
+    """
     overdue = (
         sa.update(DeliveryRow)
         .where(
@@ -106,38 +128,67 @@ def doubt_overdue(tx: Transaction, route_id: str) -> int:
             col(DeliveryRow.status).in_(WAITING),
             col(DeliveryRow.leased_until) <= tx.now,
         )
-        .values(status=str(DeliveryStatus.IN_DOUBT), lease=None, leased_until=None, next_attempt_at=None)
+        .values(status=str(DeliveryStatus.IN_DOUBT), leased_until=None, next_attempt_at=None, last_error=DIED)
     )
     return tx.count(overdue)
 
 
-def retry(tx: Transaction, delivery_id: str, *, actor: str) -> Delivery:
-    """A person asks to send again what was given up or is in doubt; the message id stays."""
+def postpone(tx: Transaction, route_id: str, *, after: datetime, until: datetime) -> int:
+    """Let what is due of a route, and was written down after an instant, wait until another. How many there were."""
+    due = sa.update(DeliveryRow).where(col(DeliveryRow.route_id) == route_id, col(DeliveryRow.created_at) > after)
+    return tx.count(due.where(col(DeliveryRow.status).in_(WAITING), col(DeliveryRow.next_attempt_at) <= tx.now).values(next_attempt_at=until))
+
+
+DIED = "The worker ended before it could write down the answer: it may have arrived."
+AGAIN = (str(DeliveryStatus.DEAD), str(DeliveryStatus.IN_DOUBT), str(DeliveryStatus.FAILED))
+
+
+def retry(tx: Transaction, delivery_id: str, *, actor: str, arrived_too: bool = False) -> Delivery:
+    """A person asks to send again what was given up or is in doubt, with `arrived_too` also what has arrived; the message id stays."""
     row = _locked(tx, delivery_id)
-    if row.status not in {str(DeliveryStatus.DEAD), str(DeliveryStatus.IN_DOUBT), str(DeliveryStatus.FAILED)}:
+    if row.status not in (*AGAIN, *((str(DeliveryStatus.DELIVERED),) if arrived_too else ())):
         raise Conflict(f"The delivery {delivery_id} is {row.status}.", fix="Only failed, dead and doubtful deliveries can be sent again.")
     if row.signal_id is not None and tx.session.get_one(SignalRow, row.signal_id).taken_back_at is not None:
         raise Conflict("The signal of this delivery was taken back.", fix="Put the signal back first, if it was right after all.")
     audit.write(tx, actor, "delivery.retry", "delivery", row.id, before={"status": row.status})
-    row.status, row.next_attempt_at = str(DeliveryStatus.PENDING), tx.now
+    row.status, row.next_attempt_at, row.delivered_at = str(DeliveryStatus.PENDING), tx.now, None
+    row.attempts_before, row.lease = row.attempts, None
     tx.session.flush()
     return to_value(row)
 
 
-GIVEN_UP = (str(DeliveryStatus.DEAD), str(DeliveryStatus.IN_DOUBT))
+def resolve(tx: Transaction, delivery_id: str, *, arrived: bool, actor: str) -> Delivery:
+    """A person has looked whether a message in doubt arrived; where it has not, it is sent again."""
+    row = _locked(tx, delivery_id)
+    if row.status != str(DeliveryStatus.IN_DOUBT):
+        raise Conflict(f"The delivery {delivery_id} is {row.status}.", fix="Only deliveries in doubt can be resolved.")
+    if not arrived:
+        return retry(tx, delivery_id, actor=actor)
+    audit.write(tx, actor, "delivery.resolve", "delivery", row.id, before={"status": row.status}, after={"arrived": True})
+    row.status, row.delivered_at, row.lease = str(DeliveryStatus.DELIVERED), tx.now, None
+    tx.session.flush()
+    return to_value(row)
 
 
-def retry_all(tx: Transaction, *, since: datetime, route_id: str | None, actor: str) -> int:
-    """Send again everything that was made since an instant and then given up or put in doubt, except what has been taken back, erased, or belongs
-    to a hypothesis that sends no more. How many there were."""
-    query = sa.select(col(DeliveryRow.id)).where(*_given_up(since, route_id))
+GIVEN_UP = (str(DeliveryStatus.DEAD),)
+ARRIVED_TOO = (*GIVEN_UP, str(DeliveryStatus.DELIVERED))
+
+
+def retry_all(tx: Transaction, *, since: datetime, route_id: str | None, actor: str, arrived_too: bool = False) -> int:
+    """Send again everything that was made since an instant and then given up, with `arrived_too` also what has arrived, except what has been taken
+    back, erased, or belongs to a hypothesis that sends no more. How many there were.
+
+    What is in doubt is left out: whether it arrived has to be looked up one by one (`resolve`).
+    """
+    query = sa.select(col(DeliveryRow.id)).where(*_given_up(since, route_id, ARRIVED_TOO if arrived_too else GIVEN_UP))
     found = list(tx.session.execute(query.with_for_update()).scalars())
     if found:
-        told = {"since": since.isoformat(), "route_id": route_id, "deliveries": len(found)}
+        told = {"since": since.isoformat(), "route_id": route_id, "deliveries": len(found), "arrived_too": arrived_too}
         audit.write(tx, actor, "delivery.retry_all", "route", route_id or "", after=told)
     for begin in range(0, len(found), 500):
         some = sa.update(DeliveryRow).where(col(DeliveryRow.id).in_(found[begin : begin + 500]))
-        tx.count(some.values(status=str(DeliveryStatus.PENDING), next_attempt_at=tx.now))
+        anew = {"attempts_before": col(DeliveryRow.attempts), "lease": None, "delivered_at": None}
+        tx.count(some.values(status=str(DeliveryStatus.PENDING), next_attempt_at=tx.now, **anew))
     return len(found)
 
 
@@ -147,13 +198,13 @@ def given_up(tx: Transaction, *, since: datetime, route_id: str | None = None, m
     return tx.session.execute(sa.select(sa.func.count()).select_from(query.subquery())).scalar_one()
 
 
-def _given_up(since: datetime, route_id: str | None) -> tuple[sa.ColumnElement[bool], ...]:
+def _given_up(since: datetime, route_id: str | None, present: Collection[str] = GIVEN_UP) -> tuple[sa.ColumnElement[bool], ...]:
     sends = sa.select(col(HypothesisRow.id)).where(col(HypothesisRow.status).in_([str(one) for one in SENDING]))
     right = (col(SignalRow.taken_back_at).is_(None), col(SignalRow.unit_sealed).is_not(None), col(SignalRow.hypothesis_id).in_(sends))
     belongs = sa.select(col(SignalRow.id)).where(col(SignalRow.id) == col(DeliveryRow.signal_id), *right).exists()
     mine = () if route_id is None else (col(DeliveryRow.route_id) == route_id,)
     goes = sa.or_(col(DeliveryRow.notice_id).is_not(None), belongs)
-    return (col(DeliveryRow.status).in_(GIVEN_UP), col(DeliveryRow.created_at) >= since, goes, *mine)
+    return (col(DeliveryRow.status).in_(present), col(DeliveryRow.created_at) >= since, goes, *mine)
 
 
 def of_signals(tx: Transaction, signal_ids: Collection[str]) -> dict[str, list[Delivery]]:
@@ -232,7 +283,7 @@ def to_value(row: DeliveryRow) -> Delivery:
 def signal_value(tx: Transaction, row: SignalRow) -> Signal:
     """The frozen value of a row, with its unit opened."""
     unit = None if row.unit_sealed is None else tx.sealer.open(row.unit_sealed, tx.place("signal", row.id, SEALED_UNIT))
-    return Signal.model_validate(row.model_dump(exclude={"unit_key", SEALED_UNIT}) | {"unit_id": unit})
+    return Signal.model_validate(row.model_dump(exclude={"unit_key", "escalate_at", SEALED_UNIT}) | {"unit_id": unit})
 
 
 def notice_value(row: NoticeRow) -> Notice:
@@ -256,6 +307,7 @@ def _due(tx: Transaction) -> tuple[sa.ColumnElement[bool], ...]:
         col(DeliveryRow.next_attempt_at) <= tx.now,
         sa.or_(col(DeliveryRow.leased_until).is_(None), col(DeliveryRow.leased_until) <= tx.now),
         col(RouteRow.enabled).is_(True),
+        sa.or_(col(RouteRow.resting_until).is_(None), col(RouteRow.resting_until) <= tx.now),
     )
 
 

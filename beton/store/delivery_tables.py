@@ -1,12 +1,13 @@
 """Tables of the ways out: routes, what waits to go along them, and every attempt. See `tables` for what holds of all of them."""
 
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Field
 
 from beton.signals import ROUTE_KINDS, DeliveryStatus
-from beton.store.columns import Owned, Row, belongs_to, maybe_moment, moment, one_of
+from beton.store.columns import Owned, Row, belongs_to, document, maybe_moment, moment, one_of
 
 
 class RouteRow(Owned, Row, table=True):
@@ -21,6 +22,10 @@ class RouteRow(Owned, Row, table=True):
     enabled: bool = True
     notices: bool = False
     problem: str | None = None
+    rules: dict[str, Any] = document()
+    failing_since: datetime | None = maybe_moment()
+    failures: int = 0
+    resting_until: datetime | None = maybe_moment()
     created_at: datetime = moment()
     updated_at: datetime = moment()
 
@@ -47,7 +52,7 @@ class NoticeRow(Owned, Row, table=True):
 class DeliveryRow(Owned, Row, table=True):
     __tablename__ = "delivery"
     __table_args__ = (
-        sa.UniqueConstraint("signal_id", "route_id"),
+        sa.UniqueConstraint("signal_id", "route_id", "step"),
         sa.UniqueConstraint("notice_id", "route_id"),
         sa.CheckConstraint("(signal_id IS NULL) <> (notice_id IS NULL)", name="about_one_thing"),
         sa.Index(None, "status", "next_attempt_at"),
@@ -71,6 +76,8 @@ class DeliveryRow(Owned, Row, table=True):
     leased_until: datetime | None = maybe_moment()
     created_at: datetime = moment()
     delivered_at: datetime | None = maybe_moment()
+    attempts_before: int = 0
+    step: int = 0
 
 
 class DeliveryAttemptRow(Owned, Row, table=True):

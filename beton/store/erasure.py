@@ -6,7 +6,7 @@ import secrets
 import sqlalchemy as sa
 from sqlmodel import col
 
-from beton.store import audit, inbound_events
+from beton.store import audit, inbound_events, reach
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow
 from beton.store.records import Erased
 from beton.store.store import Transaction
@@ -27,6 +27,7 @@ def erase_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str
     row = {"connection_id": connection_id, "unit_key": key, "workspace_id": tx.workspace_id, "erased_at": tx.now}
     tx.insert_new(ErasedUnitRow, [row])
     signals = _blank_signals(tx, connection_id, key)
+    reach.forget(tx, unit_id)
     tx.count(sa.delete(BacktestFireRow).where(col(BacktestFireRow.unit_key) == key))
     named = col(LiveMatchRow.unit_id) == unit_id
     if unit_kind == "person":  # accounts remember which of their persons did something, where a hypothesis counts them
@@ -60,6 +61,7 @@ def _blank_signals(tx: Transaction, connection_id: str, key: str) -> int:
         row.unit_sealed, row.receipts = None, []
         row.unit_key = f"erased:{secrets.token_hex(16)}"  # not even the hash stays with the fact
     tx.session.flush()
+    reach.drop_accounts(tx, [row.id for row in rows])
     deliveries = sa.select(col(DeliveryRow.id)).where(col(DeliveryRow.signal_id).in_([row.id for row in rows]))
     answers = sa.update(DeliveryAttemptRow).where(col(DeliveryAttemptRow.delivery_id).in_(deliveries))
     tx.session.execute(answers.values(response_head=None, error=None))

@@ -8,13 +8,13 @@ from pydantic import AwareDatetime, Field
 
 from beton.lifecycle import Status
 from beton.roles import Permission, Role
-from beton.signals import UnitKind, Value
+from beton.signals import RouteKind, UnitKind, Value
+from beton.store.route_rules import Rules
 
 Source = Literal["agent", "person", "search"]
 VerdictWord = Literal["clears", "does_not_clear", "cannot_tell"]
 ConnectionStatus = Literal["unchecked", "working", "failing"]
 RunKind = Literal["taxonomy", "propose", "backtest", "sweep"]
-RouteKind = Literal["webhook"]
 LinkPurpose = Literal["invite", "reset", "sign_in"]
 T = TypeVar("T")
 
@@ -239,18 +239,25 @@ class Route(Value):
     """Whether it also gets every change of a hypothesis's status."""
     problem: str | None
     """Why it was switched off, where the receiver was the reason."""
+    rules: Rules = Rules()
+    """What it takes, how often, whose that is, and what it says."""
+    failing_since: datetime | None = None
+    """Since when nothing has arrived, where the last attempts failed."""
+    failures: int = 0
+    """Attempts that failed since something arrived."""
+    resting_until: datetime | None = None
+    """Until when the receiver has asked to be left alone."""
     created_at: datetime
     updated_at: datetime
 
 
 class Destination(Value):
-    """The sealed half of a route, opened for the moment of sending."""
+    """Where a route leads: the settings of its channel, which are sealed, and what people see of them."""
 
-    url: str = Field(repr=False)
-    secret: str = Field(repr=False)
-    headers: tuple[tuple[str, str], ...] = Field(default=(), repr=False)
-    """Names and values of the operator's own headers, such as an Authorization that the receiver asks for."""
-    allow_insecure: bool = False
+    kind: RouteKind = "webhook"
+    address: str
+    """Enough to know it again, nothing secret: of a webhook the scheme, host and port."""
+    settings: dict[str, Any] = Field(repr=False)
 
 
 class DeliveryAttempt(Value):

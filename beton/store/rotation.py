@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from beton.store.delivery_tables import RouteRow
 from beton.store.inbound_tables import InboundEventRow, InboundSourceRow
 from beton.store.people_tables import KeptAnswerRow
+from beton.store.reach_tables import SignalAccountRow, SnoozeRow, SuppressionRow
 from beton.store.sealing import prefix_of
 from beton.store.store import Store, Transaction
 from beton.store.tables import BacktestFireRow, ConnectionRow, SignalRow, TaxonomySnapshotRow, WorkspaceRow
@@ -22,6 +23,9 @@ SEALED_COLUMNS: dict[type[Any], str] = {
     SignalRow: "unit_sealed",
     BacktestFireRow: "unit_sealed",
     KeptAnswerRow: "answer_sealed",
+    SignalAccountRow: "account_sealed",
+    SuppressionRow: "label_sealed",
+    SnoozeRow: "label_sealed",
     InboundSourceRow: "secret_sealed",
     InboundEventRow: "payload_sealed",
 }

@@ -9,26 +9,33 @@ from sqlmodel import col
 
 from beton.errors import Conflict, NotFound
 from beton.lifecycle import SENDING, Status
-from beton.signals import DeliveryStatus, Finding, Signal
+from beton.signals import DeliveryStatus, Finding, Signal, signal_type
+from beton.store import reach
 from beton.store.columns import content_id, microseconds, new_id
 from beton.store.deliveries import SEALED_UNIT, signal_value
-from beton.store.delivery_tables import DeliveryRow, RouteRow
+from beton.store.delivery_tables import DeliveryRow
+from beton.store.directing import Directed, Way, direct, ways
 from beton.store.erasure import erased_keys
 from beton.store.holding import Fresh, held
 from beton.store.paging import LARGEST_PAGE, page
+from beton.store.reach import Entry
 from beton.store.records import Page
 from beton.store.store import Transaction
 from beton.store.tables import ConnectionRow, HypothesisRow, LiveFiredRow, SignalRow
+
+Made = tuple[dict[str, Any], Finding]
+"""The values of a signal's row, and what it was made of."""
 
 
 def record(
     tx: Transaction, hypothesis_id: str, version: int, findings: Sequence[Finding], *, route_ids: Collection[str] | None = None
 ) -> list[Signal]:
-    """Write down the fires that are new, each with one delivery per route, and return those.
+    """Write down the fires that are new, with one delivery for each route that takes them, and return those.
 
     A fire is known by (hypothesis, version, unit, occurrence): running a sweep again, or two at once, adds nothing. Erased units are left out.
-    Routes are all enabled ones unless named. Raises `Conflict` unless the hypothesis is approved in exactly this version, so that nothing
-    can be sent that no person has approved.
+    A signal that may not be sent is written down with the reason and without deliveries (see `holding`). Routes are the enabled ones whose
+    rules take it, of all or of those named. Raises `Conflict` unless the hypothesis is approved in exactly this version, so that nothing can
+    be sent that no person has approved.
     """
     hypothesis = _approved(tx, hypothesis_id, version)
     erased = erased_keys(tx, hypothesis.connection_id)
@@ -38,11 +45,9 @@ def record(
     made = [(value, finding) for value, finding in made if value["id"] in fresh]
     if not made:
         return []
-    written = _hold(tx, hypothesis, [value for value, _ in made])
     tx.insert_new(LiveFiredRow, [_fired(value, finding) for value, finding in made])
-    routes = _routes(tx, route_ids)
-    goes = [value for value in written if value["held_because"] is None]
-    tx.insert_new(DeliveryRow, [_delivery(tx, hypothesis, value, route) for value in goes for route in routes])
+    _keep_accounts(tx, hypothesis.connection_id, made)
+    written = _send(tx, hypothesis, made, ways(tx, route_ids))
     counted = col(HypothesisRow.fired_count) + len(written)
     tx.session.execute(sa.update(HypothesisRow).where(col(HypothesisRow.id) == hypothesis_id).values(fired_count=counted))
     return [signal_value(tx, SignalRow(**value)) for value in written]
@@ -153,6 +158,7 @@ def _values(tx: Transaction, hypothesis: HypothesisRow, finding: Finding) -> dic
         "hypothesis_id": hypothesis.id,
         "hypothesis_version": hypothesis.version,
         "type": hypothesis.type,
+        "signal_type": signal_type(hypothesis.type, {clause.get("kind") for clause in hypothesis.definition.get("clauses", ())}),
         "unit_kind": finding.unit_kind,
         SEALED_UNIT: tx.sealer.seal(finding.unit_id, tx.place("signal", row_id, SEALED_UNIT)),
         "unit_key": tx.unit_key(hypothesis.connection_id, finding.unit_kind, finding.unit_id),
@@ -164,25 +170,67 @@ def _values(tx: Transaction, hypothesis: HypothesisRow, finding: Finding) -> dic
     }
 
 
-def _hold(tx: Transaction, hypothesis: HypothesisRow, written: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The new signals, each with why it is not sent, which is written down with it."""
-    why = held(tx, hypothesis, [Fresh(one["id"], one["unit_kind"], one["unit_key"], one["fired_at"]) for one in written])
-    for reason in sorted(set(why.values())):
-        ids = [one for one, given in why.items() if given == reason]
-        tx.count(sa.update(SignalRow).where(col(SignalRow.id).in_(ids)).values(held_because=reason))
-    return [value | {"held_because": why.get(value["id"])} for value in written]
+def _send(
+    tx: Transaction, hypothesis: HypothesisRow, made: Sequence[tuple[dict[str, Any], Finding]], open_ways: Sequence[Way]
+) -> list[dict[str, Any]]:
+    """Hold what may not be sent, give all else its deliveries and an owner, and write both down. The signals as they stand then."""
+    candidates = [_fresh(tx, value, finding) for value, finding in made]
+    besides = [one.id for one in candidates]
+    why = held(tx, hypothesis, candidates)
+    found = direct(tx, hypothesis.id, [one for one in candidates if one.id not in why], open_ways, besides=besides)
+    written = [_decided(tx, value, why.get(value["id"]), found) for value, _ in made]
+    changes = [{"row": one["id"]} | {name: one[name] for name in DECIDED} for one in written if any(one[name] is not None for name in DECIDED)]
+    if changes:
+        table = SignalRow.metadata.tables["signal"]
+        update = sa.update(table).where(table.c.id == sa.bindparam("row")).values({name: sa.bindparam(name) for name in DECIDED})
+        tx.session.connection().execute(update, changes)
+    tx.insert_new(DeliveryRow, [_delivery(tx, hypothesis, one, route) for one in written for route in found.along.get(one["id"], ())])
+    return written
+
+
+DECIDED = ("held_because", "assigned_id", "assigned_at", "escalate_at", "passed_over")
+"""The columns of a signal that are decided about it when it is new."""
+
+
+def _decided(tx: Transaction, value: dict[str, Any], why: str | None, found: Directed) -> dict[str, Any]:
+    member, hours = found.assigned.get(value["id"]), found.hours.get(value["id"])
+    return value | {
+        "held_because": why,
+        "assigned_id": member,
+        "assigned_at": tx.now if member else None,
+        "escalate_at": tx.now + timedelta(hours=hours) if hours else None,
+        "passed_over": found.passed_over.get(value["id"]) or None,
+    }
+
+
+def _fresh(tx: Transaction, value: dict[str, Any], finding: Finding) -> Fresh:
+    account = finding.account
+    ids = {finding.unit_id, *((account.key,) if account and account.key else ())}
+    named = [Entry("id", one) for one in ids]
+    named += [Entry("domain", account.domain)] if account and account.domain else []
+    named += [Entry("email", finding.email.lower())] if finding.email else []
+    return Fresh(
+        id=value["id"],
+        unit_kind=value["unit_kind"],
+        unit_key=value["unit_key"],
+        fired_at=value["fired_at"],
+        account_key=reach.account_key(tx, value["connection_id"], account),
+        names=frozenset(reach.reach_key(tx, one) for one in named),
+        signal_type=value["signal_type"],
+        confidence=value["confidence"],
+        segments=finding.segments,
+        crm_owner=finding.crm_owner,
+    )
+
+
+def _keep_accounts(tx: Transaction, connection_id: str, made: Sequence[Made]) -> None:
+    known = ((value["id"], reach.account_key(tx, connection_id, finding.account), finding.account) for value, finding in made)
+    reach.keep_accounts(tx, {signal_id: (key, account) for signal_id, key, account in known if key and account})
 
 
 def _fired(value: dict[str, Any], finding: Finding) -> dict[str, Any]:
     kept = ("hypothesis_id", "hypothesis_version", "occurrence", "workspace_id")
     return {name: value[name] for name in kept} | {"unit_id": finding.unit_id, "at": microseconds(finding.fired_at)}
-
-
-def _routes(tx: Transaction, route_ids: Collection[str] | None) -> list[str]:
-    query = sa.select(col(RouteRow.id)).where(col(RouteRow.enabled))
-    if route_ids is not None:
-        query = query.where(col(RouteRow.id).in_(route_ids))
-    return list(tx.session.execute(query.order_by(col(RouteRow.id))).scalars())
 
 
 def _delivery(tx: Transaction, hypothesis: HypothesisRow, value: dict[str, Any], route_id: str) -> dict[str, Any]:
@@ -193,6 +241,8 @@ def _delivery(tx: Transaction, hypothesis: HypothesisRow, value: dict[str, Any],
         "route_id": route_id,
         "status": str(DeliveryStatus.PENDING),
         "attempts": 0,
+        "attempts_before": 0,
+        "step": 0,
         "next_attempt_at": tx.now,
         "message_id": message_id(hypothesis.fingerprint, value, route_id),
         "created_at": tx.now,

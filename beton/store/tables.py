@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlmodel import Field
 
 from beton.lifecycle import Status
-from beton.signals import HELD_BECAUSE, Feedback
+from beton.signals import HELD_BECAUSE, SIGNAL_TYPES, Feedback
 from beton.store.columns import Owned, Row, belongs_to, document, maybe_document, maybe_moment, microsecond_moment, moment, one_of
 
 UNIT_KINDS = ("person", "account")
@@ -197,8 +197,11 @@ class SignalRow(Owned, Row, table=True):
         sa.Index(None, "workspace_id", "owner_id", "detected_at", "id"),
         sa.Index(None, "workspace_id", "type", "detected_at", "id"),
         sa.Index(None, "connection_id", "unit_key"),
+        sa.Index(None, "workspace_id", "assigned_id", "assigned_at"),
+        sa.Index(None, "workspace_id", "escalate_at"),
         one_of("unit_kind", *UNIT_KINDS),
         one_of("held_because", *HELD_BECAUSE),
+        one_of("signal_type", *SIGNAL_TYPES),
     )
     id: str = Field(primary_key=True)
     workspace_id: str = belongs_to("workspace", index=False)
@@ -217,6 +220,11 @@ class SignalRow(Owned, Row, table=True):
     owner_id: str | None = None
     taken_back_at: datetime | None = maybe_moment()
     held_because: str | None = None
+    signal_type: str = "custom"
+    assigned_id: str | None = None
+    assigned_at: datetime | None = maybe_moment()
+    escalate_at: datetime | None = maybe_moment()
+    passed_over: dict[str, Any] | None = maybe_document()
 
 
 class SignalFeedbackRow(Owned, Row, table=True):

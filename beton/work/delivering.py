@@ -1,24 +1,23 @@
-"""Signals on their way: what routing needs of the store, and the message that a signal becomes."""
+"""Signals on their way: what routing needs of the store."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from datetime import timedelta
 
-from backtest import Hypothesis
-from beton.errors import Conflict
-from beton.routing.addresses import check_url
+from beton.routing.channels import Channel, channel
 from beton.routing.deliver import LEASE, DeliveryReport, Parcel, deliver_due
-from beton.routing.outcomes import Destination
-from beton.routing.payloads import body_bytes, signal_payload, status_payload
-from beton.routing.signing import new_secret, standard_key
-from beton.routing.webhook import deliver, open_client
-from beton.signals import AttemptOutcome, Claim, Notice
-from beton.store import backtests, deliveries, hypotheses, routes
-from beton.store.records import Destination as SealedDestination
-from beton.store.records import Route
+from beton.routing.destinations import ChannelSettings
+from beton.signals import AttemptOutcome, Claim
+from beton.store import deliveries, routes, send_limits
 from beton.store.store import Transaction
-from beton.work.workplace import Workplace, microseconds
+from beton.work.telling import message_of
+from beton.work.this_process import winding_down
+from beton.work.workplace import Workplace
+
+UNSUBSCRIBE = "/unsubscribe"
+"""The path under which a mail's token ends its route."""
 
 
 class StoredOutbox:
@@ -31,65 +30,66 @@ class StoredOutbox:
         with self.place.store.reading() as tx:
             return deliveries.due_routes(tx)
 
-    def claim(self, route_id: str, limit: int) -> Sequence[Parcel]:
+    def claim(self, route_id: str, requests: int) -> Sequence[Parcel]:
+        if winding_down():
+            return ()
         with self.place.store.transaction() as tx:
-            destination = destination_of(self.place, tx, route_id)
-            claims = deliveries.claim(tx, limit=limit, lease=LEASE, route_id=route_id)
-            return [Parcel(claim, destination, message(tx, claim)) for claim in claims]
+            route = routes.get(tx, route_id)
+            kind, destination = opened(self.place, tx, route_id)
+            if kind.effect == "uncertain":
+                deliveries.doubt_overdue(tx, route_id)
+            cutoff = destination.cutoff(tx.now)
+            if cutoff is not None:
+                deliveries.postpone(tx, route_id, after=cutoff, until=destination.cutoff(tx.now + DAY) or tx.now)
+            waits = _slots(tx, kind, destination, requests)
+            claims = deliveries.claim(tx, limit=len(waits) * destination.batch, lease=LEASE, route_id=route_id) if waits else []
+            return [
+                Parcel(claim, kind, destination, message_of(self.place, tx, claim, route, kind), waits[number // destination.batch])
+                for number, claim in enumerate(claims)
+            ]
 
     def settle(self, claim: Claim, outcome: AttemptOutcome) -> None:
         with self.place.store.transaction() as tx:
             deliveries.settle(tx, claim.delivery.id, claim.lease, outcome)
 
+    def give_back(self, claim: Claim) -> None:
+        with self.place.store.transaction() as tx:
+            deliveries.release_lease(tx, claim.delivery.id, claim.lease)
+
     def disable(self, route_id: str, reason: str) -> None:
         with self.place.store.transaction() as tx:
             routes.switch(tx, route_id, enabled=False, actor="beton", problem=reason)
 
+    def rest(self, route_id: str, seconds: float) -> None:
+        with self.place.store.transaction() as tx:
+            routes.rest(tx, route_id, tx.now + timedelta(seconds=seconds))
 
-def destination_of(place: Workplace, tx: Transaction, route_id: str) -> Destination:
-    """Where a route leads, with its secret."""
+
+DAY = timedelta(days=1)
+
+
+def opened(place: Workplace, tx: Transaction, route_id: str) -> tuple[Channel, ChannelSettings]:
+    """The channel of a route, and where it leads, with its secrets."""
     sealed = routes.destination(tx, route_id)
-    return Destination(sealed.url, sealed.secret, allow_insecure=place.settings.allow_insecure_hosts, allow_local=place.settings.only_here)
+    kind = channel(sealed.kind)
+    return kind, settings_of(place, kind, sealed.settings)
 
 
-def message(tx: Transaction, claim: Claim) -> bytes | None:
-    """The same bytes at every attempt: the sentence and the promise are those of the version that was approved."""
-    signal = claim.about
-    if isinstance(signal, Notice):
-        return body_bytes(status_payload(signal))
-    if signal.unit_id is None:
-        return None
-    said = hypotheses.version(tx, signal.hypothesis_id, signal.hypothesis_version)
-    promised = backtests.get(tx, said.backtest_id).result if said.backtest_id else None
-    kinds = {clause.kind for clause in Hypothesis.model_validate(said.definition).clauses}
-    return body_bytes(signal_payload(signal, sentence=said.sentence, clause_kinds=kinds, backtest=promised))
+def settings_of(place: Workplace, kind: Channel, stored: dict[str, object]) -> ChannelSettings:
+    """Settings as they are used: with the operator's word about where calls may go."""
+    here: dict[str, object] = {"allow_insecure": place.settings.allow_insecure_hosts, "allow_local": place.settings.only_here}
+    if "unsubscribe_at" in kind.settings.model_fields:
+        here["unsubscribe_at"] = place.settings.address + UNSUBSCRIBE
+    return kind.settings.model_validate(stored | here)
+
+
+def _slots(tx: Transaction, kind: Channel, destination: ChannelSettings, requests: int) -> list[timedelta]:
+    """How long each of the next requests has to be kept; fewer than asked for where the destination's limit is reached."""
+    if kind.per_second is None:
+        return [timedelta(0)] * requests
+    return send_limits.reserve(tx, destination.limit_key, kind.per_second, requests)
 
 
 async def deliver_signals(place: Workplace, rng: random.Random) -> DeliveryReport:
     """Send everything that is due once; what fails is tried again by a later call."""
     return await deliver_due(StoredOutbox(place), clock=place.clock, rng=rng)
-
-
-def add_route(place: Workplace, *, name: str, url: str, actor: str, secret: str | None = None, notices: bool = False) -> tuple[Route, str]:
-    """A webhook for all signals, with `notices` for every change of status too; and its secret (a fresh one unless given), shown this once."""
-    secret = secret or new_secret()
-    check_url(url, allow_insecure=place.settings.allow_insecure_hosts, allow_local=place.settings.only_here)
-    standard_key(secret)
-    with place.store.transaction() as tx:
-        return routes.add(tx, name=name, destination=SealedDestination(url=url, secret=secret), actor=actor, notices=notices), secret
-
-
-async def try_route(place: Workplace, name_or_id: str) -> int:
-    """Send a message that is no signal, and give the receiver's status; raises the `DestinationError` that it met."""
-    with place.store.reading() as tx:
-        route = routes.get(tx, name_or_id)
-        destination = destination_of(place, tx, route.id)
-    now = place.clock()
-    body = body_bytes({"type": "route.test", "route": route.name, "sent_at": now.isoformat()})
-    async with open_client() as client:
-        outcome = await deliver(destination, f"test_{route.id}_{microseconds(now)}", body, client=client, clock=place.clock)
-    if outcome.failure is not None:
-        raise outcome.failure
-    if outcome.status_code is None:
-        raise Conflict("The receiver gave no status.", fix="Try again.")
-    return outcome.status_code

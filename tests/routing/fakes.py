@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from beton.errors import Conflict
+from beton.routing.channels import CHANNELS, Channel
 from beton.routing.deliver import LEASE, Parcel
+from beton.routing.destinations import ChannelSettings, WebhookSettings
+from beton.routing.messages import Message
 from beton.routing.outcomes import Destination
 from beton.routing.payloads import body_bytes, signal_payload
 from beton.signals import AttemptOutcome, Claim, Delivery, DeliveryStatus, Receipt, Signal
@@ -50,6 +53,7 @@ def a_signal(number: int = 1, **changes: object) -> Signal:
         "hypothesis_id": "hyp_1",
         "hypothesis_version": 2,
         "type": "converts",
+        "signal_type": "pql",
         "unit_kind": "person",
         "unit_id": f"person-{number}",
         "occurrence": 1,
@@ -65,22 +69,35 @@ def a_destination(url: str, secret: str = SECRET) -> Destination:
     return Destination(url, secret)
 
 
+def a_message(signal: Signal, message_id: str) -> Message | None:
+    """As a route would tell of it; none of an erased unit."""
+    if signal.unit_id is None:
+        return None
+    payload = body_bytes(signal_payload(signal, sentence=SENTENCE, backtest=RESULT))
+    return Message(
+        message_id=message_id, kind="signal", workspace="Default", title="A signal", sentence=SENTENCE, unit=signal.unit_id, payload=payload
+    )
+
+
 @dataclass
 class FakeOutbox:
     """The promises of `Outbox`, kept in a dictionary. `die_before_settling` kills the process that many times between sending and settling."""
 
     clock: Clock
-    destinations: dict[str, Destination] = field(default_factory=dict)
+    destinations: dict[str, ChannelSettings] = field(default_factory=dict)
     deliveries: dict[str, Delivery] = field(default_factory=dict)
     signals: dict[str, Signal] = field(default_factory=dict)
     attempts: list[tuple[str, AttemptOutcome]] = field(default_factory=list)
     disabled: dict[str, str] = field(default_factory=dict)
+    resting: dict[str, datetime] = field(default_factory=dict)
+    channel: Channel = CHANNELS["webhook"]
+    wait: timedelta = timedelta(0)
     die_before_settling: int = 0
     _leases: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     _claims: int = 0
 
     def add_route(self, route_id: str, url: str, signals: Iterable[Signal]) -> None:
-        self.destinations[route_id] = a_destination(url)
+        self.destinations[route_id] = WebhookSettings(url=url, secret=SECRET)
         for signal in signals:
             self.signals[signal.id] = signal
             self.deliveries[f"{route_id}/{signal.id}"] = Delivery(
@@ -102,16 +119,15 @@ class FakeOutbox:
     def due_routes(self) -> list[str]:
         return list(dict.fromkeys(one.route_id for one in self._due()))
 
-    def claim(self, route_id: str, limit: int) -> list[Parcel]:
-        parcels = []
-        for delivery in [one for one in self._due() if one.route_id == route_id][:limit]:
+    def claim(self, route_id: str, requests: int) -> list[Parcel]:
+        parcels, destination = [], self.destinations[route_id]
+        for delivery in [one for one in self._due() if one.route_id == route_id][: requests * destination.batch]:
             self._claims += 1
             lease, until = f"lse_{self._claims}", self.clock() + LEASE
             self._leases[delivery.id] = (lease, until)
             signal = self.signals[delivery.signal_id or ""]
             claim = Claim(delivery=delivery, about=signal, lease=lease, leased_until=until)
-            body = None if signal.unit_id is None else body_bytes(signal_payload(signal, sentence=SENTENCE, backtest=RESULT))
-            parcels.append(Parcel(claim, self.destinations[route_id], body))
+            parcels.append(Parcel(claim, self.channel, destination, a_message(signal, delivery.message_id), self.wait))
         return parcels
 
     def settle(self, claim: Claim, outcome: AttemptOutcome) -> None:
@@ -133,11 +149,18 @@ class FakeOutbox:
             }
         )
 
+    def give_back(self, claim: Claim) -> None:
+        del self._leases[claim.delivery.id]
+
     def disable(self, route_id: str, reason: str) -> None:
         self.disabled[route_id] = reason
+
+    def rest(self, route_id: str, seconds: float) -> None:
+        self.resting[route_id] = self.clock() + timedelta(seconds=seconds)
 
     def _due(self) -> list[Delivery]:
         waiting = (DeliveryStatus.PENDING, DeliveryStatus.FAILED)
         free = (one for one in self.deliveries.values() if self._leases.get(one.id, ("", self.clock()))[1] <= self.clock())
         due = [one for one in free if one.status in waiting and one.next_attempt_at is not None and one.next_attempt_at <= self.clock()]
+        due = [one for one in due if self.resting.get(one.route_id, self.clock()) <= self.clock()]
         return sorted((one for one in due if one.route_id not in self.disabled), key=lambda one: (one.next_attempt_at or START, one.id))

@@ -3,13 +3,16 @@
 import asyncio
 import random
 import time
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import httpx
 import pytest
 
 from beton.demo.receiver import Receiver
 from beton.errors import StoreError
+from beton.routing import webhook
 from beton.routing.deliver import FAILURES, LEASE, WIDEST, deliver_due
 from beton.routing.schedule import GAPS
 from beton.routing.webhook import Patience, open_client
@@ -36,8 +39,10 @@ def receiver(clock):
         yield listening
 
 
-def run(outbox, client_factory=open_client, limit=500, patience=QUICK):
-    return asyncio.run(deliver_due(outbox, client_factory, clock=outbox.clock, rng=random.Random(7), limit=limit, patience=patience))
+def run(outbox, client_factory=open_client, limit=500, patience=QUICK, sleep=asyncio.sleep):
+    if outbox.channel.send_many is None:
+        outbox.channel = replace(outbox.channel, send=partial(webhook.send, patience=patience))
+    return asyncio.run(deliver_due(outbox, client_factory, clock=outbox.clock, rng=random.Random(7), limit=limit, sleep=sleep))
 
 
 def signals(count):

@@ -18,11 +18,10 @@ from beton.routing.payloads import (
     body_bytes,
     schema_text,
     signal_payload,
-    signal_type,
     status_payload,
     status_schema_text,
 )
-from beton.signals import Notice, Receipt
+from beton.signals import Notice, Receipt, signal_type
 from tests.routing.fakes import RESULT, SENTENCE, START, a_signal
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "reference" / "signal.schema.json"
@@ -54,6 +53,8 @@ def test_the_message_has_the_documented_keys_and_values():
         "enrichment": {},
         "backtest": {key: RESULT[key] for key in RESULT if key != "population"},
         "links": {},
+        "owner": None,
+        "text": None,
     }
 
 

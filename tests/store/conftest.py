@@ -6,10 +6,11 @@ import pytest
 
 from beton.store import connections, routes
 from beton.store.engines import open_engine
-from beton.store.records import Connection, Destination, Route
+from beton.store.records import Connection, Route
 from beton.store.sealing import Sealer
 from beton.store.store import Store
 from tests.conftest import Clock
+from tests.store.steps import a_webhook
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -32,6 +33,6 @@ def connection(store: Store) -> Connection:
 
 @pytest.fixture
 def route(store: Store) -> Route:
-    to = Destination(url="https://hooks.example.com/T0/canaryPATH", secret="whsec_canaryCANARY")
+    to = a_webhook(url="https://hooks.example.com/T0/canaryPATH", secret="whsec_canaryCANARY")
     with store.transaction() as tx:
         return routes.add(tx, name="crm", destination=to, actor="ada")

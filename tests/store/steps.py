@@ -7,7 +7,7 @@ from beton.lifecycle import Action, Status
 from beton.signals import Finding, Receipt
 from beton.store import hypotheses
 from beton.store.columns import Row
-from beton.store.records import Connection, Hypothesis, NewHypothesis
+from beton.store.records import Connection, Destination, Hypothesis, NewHypothesis
 from beton.store.store import Store
 
 
@@ -44,6 +44,12 @@ def decide(store: Store, hypothesis: Hypothesis, action: Action, **more) -> Hypo
 def finding(unit_id: str, at: datetime, occurrence: int = 1) -> Finding:
     receipt = Receipt(event="invited", at=at, event_id="e-1")
     return Finding(unit_kind="person", unit_id=unit_id, fired_at=at, occurrence=occurrence, confidence=0.4, receipts=(receipt,))
+
+
+def a_webhook(url: str, secret: str) -> Destination:
+    """A destination as the store keeps it."""
+    scheme, _, rest = url.partition("://")
+    return Destination(address=f"{scheme}://{rest.partition('/')[0]}", settings={"url": url, "secret": secret, "headers": []})
 
 
 def every_text(store: Store) -> str:

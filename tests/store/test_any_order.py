@@ -16,12 +16,11 @@ from beton.signals import AttemptOutcome, Claim, DeliveryStatus
 from beton.store import connections, deliveries, hypotheses, routes, signals
 from beton.store.engines import open_engine
 from beton.store.migrate import migrate
-from beton.store.records import Destination
 from beton.store.sealing import Sealer
 from beton.store.store import Store
 from tests.conftest import Clock
 from tests.store.postgres import fast_directory
-from tests.store.steps import finding, new_hypothesis
+from tests.store.steps import a_webhook, finding, new_hypothesis
 
 STARTS: st.SearchStrategy[Literal[Status.DRAFT, Status.PROPOSED]] = st.sampled_from((Status.DRAFT, Status.PROPOSED))
 DECISIONS = [action for action in Action if action is not Action.REVISE]
@@ -38,7 +37,7 @@ class Life(RuleBasedStateMachine):
         self.store = Store(engine, Sealer({"k1": bytes(range(32))}), self.clock)
         with self.store.transaction() as tx:
             connection = connections.add(tx, name="shop", host="https://x", project_id="1", api_key="k", actor="ada")
-            routes.add(tx, name="crm", destination=Destination(url="https://y", secret="whsec_y"), actor="ada")
+            routes.add(tx, name="crm", destination=a_webhook(url="https://y", secret="whsec_y"), actor="ada")
             self.id = hypotheses.add(tx, new_hypothesis(connection, status=start), actor="ada")[0].id
         self.status, self.version, self.row_version = start, 1, 1
         self.ever_approved = False

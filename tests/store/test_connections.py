@@ -65,7 +65,7 @@ def test_a_check_and_a_new_key_are_written_down(store: Store, connection: Connec
 def test_a_route_shows_its_host_and_seals_the_rest(store: Store, route: Route) -> None:
     assert route.address == "https://hooks.example.com"
     with store.transaction() as tx:
-        assert routes.destination(tx, "crm").url.endswith("/T0/canaryPATH")
+        assert routes.destination(tx, "crm").settings["url"].endswith("/T0/canaryPATH")
         assert not routes.switch(tx, "crm", enabled=False, actor="ada").enabled
         with pytest.raises(Conflict):
             routes.add(tx, name="crm", destination=routes.destination(tx, "crm"), actor="ada")

@@ -7,10 +7,10 @@ from beton.errors import Conflict
 from beton.lifecycle import Action
 from beton.signals import AttemptOutcome, Claim, DeliveryStatus
 from beton.store import deliveries, hypotheses, routes, signals
-from beton.store.records import Connection, Destination, Hypothesis, Route
+from beton.store.records import Connection, Hypothesis, Route
 from beton.store.store import Store
 from tests.conftest import Clock
-from tests.store.steps import approved, decide, finding
+from tests.store.steps import a_webhook, approved, decide, finding
 
 LEASE = timedelta(minutes=1)
 DELIVERED = AttemptOutcome(status=DeliveryStatus.DELIVERED, status_code=204, latency_ms=12)
@@ -126,7 +126,7 @@ def test_what_waits_is_given_up_when_its_hypothesis_is_retired_or_revised(store:
 def test_routes_are_served_the_longest_waiting_first(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
     clock.advance(timedelta(seconds=1))
     with store.transaction() as tx:
-        chat = routes.add(tx, name="chat", destination=Destination(url="https://chat.example/1", secret="whsec_x"), actor="ada")
+        chat = routes.add(tx, name="chat", destination=a_webhook(url="https://chat.example/1", secret="whsec_x"), actor="ada")
         signals.record(tx, hypothesis.id, 1, [finding("late", clock.now)])
         assert deliveries.due_routes(tx) == [route.id, chat.id]
         assert len(deliveries.claim(tx, limit=99, lease=LEASE, route_id=chat.id)) == 1

@@ -8,13 +8,13 @@ from beton.errors import BadInput, StaleVersion
 from beton.lifecycle import Action
 from beton.signals import AttemptOutcome, DeliveryStatus, Notice
 from beton.store import connections, deliveries, hypotheses, notices, routes, signals, workspaces
-from beton.store.records import Connection, Destination, Route
+from beton.store.records import Connection, Route
 from beton.store.store import Store
 from tests.conftest import Clock
-from tests.store.steps import decide, finding, new_hypothesis, proposed
+from tests.store.steps import a_webhook, decide, finding, new_hypothesis, proposed
 
 LEASE = timedelta(minutes=1)
-TO = Destination(url="https://hooks.example.com/a", secret="a-secret-of-its-own")
+TO = a_webhook(url="https://hooks.example.com/a", secret="a-secret-of-its-own")
 
 
 @pytest.fixture

@@ -7,10 +7,10 @@ from beton.errors import Conflict
 from beton.lifecycle import Action
 from beton.signals import DeliveryStatus, Signal
 from beton.store import deliveries, hypotheses, live, routes, signals
-from beton.store.records import Connection, Destination, Route
+from beton.store.records import Connection, Route
 from beton.store.store import Store
 from tests.conftest import Clock
-from tests.store.steps import approved, decide, finding, proposed
+from tests.store.steps import a_webhook, approved, decide, finding, proposed
 
 
 def test_a_fire_becomes_one_signal_with_one_delivery_per_route(store: Store, connection: Connection, route: Route, clock: Clock) -> None:
@@ -88,7 +88,7 @@ def test_a_message_id_is_made_of_the_content(store: Store, connection: Connectio
     hypothesis = approved(store, connection)
     with store.transaction() as tx:
         for name in ("crm", "chat"):
-            routes.add(tx, name=name, destination=Destination(url="https://x.example/1", secret="whsec_x"), actor="ada")
+            routes.add(tx, name=name, destination=a_webhook(url="https://x.example/1", secret="whsec_x"), actor="ada")
         signals.record(tx, hypothesis.id, 1, [finding("p1", clock.now), finding("p2", clock.now)])
         ids = {delivery.message_id for delivery in deliveries.listing(tx).data}
     assert len(ids) == 4

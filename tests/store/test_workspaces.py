@@ -32,11 +32,11 @@ from beton.store.columns import Owned, Row
 from beton.store.engines import open_engine
 from beton.store.migrate import migrate
 from beton.store.passwords import Passwords
-from beton.store.records import Connection, Destination, LiveMatch
+from beton.store.records import Connection, LiveMatch
 from beton.store.sealing import Sealer
 from beton.store.store import Store
 from tests.conftest import Clock
-from tests.store.steps import approved, finding
+from tests.store.steps import a_webhook, approved, finding
 
 TABLES = (agent_tables, people_tables, tables)
 """Imported, so that their tables are among those of the metadata."""
@@ -58,7 +58,7 @@ def test_every_table_with_a_workspace_is_marked_as_owned() -> None:
 def test_a_workspace_sees_and_changes_nothing_of_another(store: Store, other: Store, connection: Connection, clock: Clock) -> None:
     row = approved(store, connection)
     with store.transaction() as tx:
-        routes.add(tx, name="crm", destination=Destination(url="https://hooks.example.com/x", secret="whsec_canaryCANARY"), actor="ada")
+        routes.add(tx, name="crm", destination=a_webhook(url="https://hooks.example.com/x", secret="whsec_canaryCANARY"), actor="ada")
         (signal,) = signals.record(tx, row.id, 1, [finding("p1", clock.now)])
         run = runs.queue(tx, "backtest", connection_id=connection.id)
         taxonomies.save(tx, connection.id, {"events": {}})

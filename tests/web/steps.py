@@ -9,8 +9,9 @@ from beton.lifecycle import Action, Status
 from beton.signals import Finding, Receipt
 from beton.store import backtests, deliveries, hypotheses, routes, runs, signals
 from beton.store.columns import Row
-from beton.store.records import Connection, Destination, Hypothesis, NewBacktest, NewHypothesis
+from beton.store.records import Connection, Hypothesis, NewBacktest, NewHypothesis
 from beton.store.store import Store
+from tests.store.steps import a_webhook
 
 PATHS: dict[Status, tuple[Action, ...]] = {
     Status.DRAFT: (),
@@ -94,7 +95,7 @@ def fired(store: Store, connection: Connection, units: int = 3) -> Hypothesis:
     """An approved hypothesis with a route, and a signal with its delivery for each unit."""
     row = kept(store, connection, status=Status.APPROVED, tested=result())
     with store.transaction() as tx:
-        to = Destination(url="https://hooks.example.com/T0/canaryPATH", secret="whsec_canaryCANARY")
+        to = a_webhook(url="https://hooks.example.com/T0/canaryPATH", secret="whsec_canaryCANARY")
         routes.add(tx, name="crm", destination=to, actor="ada")
         receipt = Receipt(event="invited_teammate", at=tx.now, event_id="e-1")
         found = [Finding(unit_kind="person", unit_id=f"p{n}", fired_at=tx.now, confidence=0.31, receipts=(receipt,)) for n in range(units)]

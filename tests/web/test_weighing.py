@@ -7,11 +7,12 @@ from litestar.testing import TestClient
 from beton.lifecycle import Status
 from beton.roles import Permission
 from beton.store import api_keys, backtests, fires, routes, taxonomies
-from beton.store.records import BacktestFire, Connection, Destination
+from beton.store.records import BacktestFire, Connection
 from beton.store.store import Store
 from tests.web.conftest import NAMES
 from tests.web.contract import Contract
 from tests.web.steps import definition, kept, result
+from tests.store.steps import a_webhook
 
 YAML = """\
 entry: user_signed_up
@@ -32,7 +33,7 @@ def test_an_outlook_tells_where_signals_would_go_how_many_and_who_fired(
 ):
     row = kept(store, connection, tested=result())
     with store.transaction() as tx:
-        routes.add(tx, name="crm", destination=Destination(url="https://hooks.example.com/x", secret="a-secret-of-its-own"), actor="ada")
+        routes.add(tx, name="crm", destination=a_webhook(url="https://hooks.example.com/x", secret="a-secret-of-its-own"), actor="ada")
         (newest,) = backtests.history(tx, row.id)
         old, new = (
             BacktestFire(unit_kind="person", unit_id=unit, fired_at=clock.now - timedelta(days=days), outcome_at=None)

@@ -17,7 +17,7 @@ from beton.web.api.bodies import AgainBody, NewRouteBody, RouteChange
 from beton.web.api.signal_resources import DeliveryDetail, DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried, SentAgain
 from beton.web.injected import TheActor, TheHands, ThePlace
 from beton.work import dispatching
-from beton.work.delivering import add_route as keep_route
+from beton.work.ways_out import add_route as keep_route
 
 BySignal = Annotated[str | None, QueryParameter()]
 ByRoute = Annotated[str | None, QueryParameter(description="Name or id.")]

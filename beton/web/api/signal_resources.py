@@ -8,10 +8,11 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from beton.signals import Delivery, DeliveryStatus, Feedback, Signal, UnitKind
+from beton.signals import Delivery, DeliveryStatus, Feedback, HeldBecause, RouteKind, Signal, SignalType, UnitKind
 from beton.store.following import GivenFeedback
-from beton.store.records import DeliveryAttempt, Route, RouteKind
+from beton.store.records import DeliveryAttempt, Route
 from beton.web.api.resources import Listing, Sent
+from beton.web.api.rule_resources import RulesRead
 
 
 class UnitRead(Sent):
@@ -57,6 +58,11 @@ class SignalRead(Sent):
     events: list[EventReceipt]
     owner_id: str | None = Field(description="The member or key that has claimed it.")
     taken_back_at: datetime | None = Field(description="Since when it counts as a mistake.")
+    signal_type: SignalType = Field(description="What sales calls it.")
+    held_because: HeldBecause | None = Field(description="Why it was written down and not sent; null where it went along its routes.")
+    assigned_id: str | None = Field(description="The member whose turn it was.")
+    assigned_at: datetime | None
+    passed_over: dict[str, str] | None = Field(description="Id of a route → why it did not go along: `filter`, or what of the route's cooldown.")
     feedback: FeedbackRead | None
 
     @classmethod
@@ -93,6 +99,10 @@ class RouteRead(Sent):
     enabled: bool
     notices: bool = Field(description="Whether it also gets every change of a hypothesis's status.")
     problem: str | None
+    rules: RulesRead
+    failing_since: datetime | None = Field(description="Since when nothing has arrived, where the last attempts failed.")
+    failures: int = Field(description="Attempts that failed since something arrived.")
+    resting_until: datetime | None = Field(description="Until when the receiver has asked to be left alone.")
     created_at: datetime
     updated_at: datetime
 
@@ -116,10 +126,10 @@ class RoutePage(Listing):
 
 
 class RouteTried(Sent):
-    """The receiver took a test message and answered with this status."""
+    """The receiver took a test message."""
 
     route_id: str
-    status_code: int
+    status_code: int | None = Field(description="What it answered; null where its kind answers with none.")
 
 
 class DeliveryRead(Sent):
@@ -136,6 +146,8 @@ class DeliveryRead(Sent):
     message_id: str
     created_at: datetime
     delivered_at: datetime | None
+    attempts_before: int = Field(description="Attempts of earlier rounds: what a person sends again gets all of them anew.")
+    step: int = Field(description="0 for the message itself, 1 for the one that says that nobody has claimed it.")
 
     @classmethod
     def of(cls, one: Delivery) -> DeliveryRead:
@@ -178,7 +190,7 @@ class SentAgain(Sent):
 
 
 def _fields(one: Route) -> Mapping[str, Any]:
-    return one.model_dump(exclude={"id"}) | {"route_id": one.id}
+    return one.model_dump(exclude={"id", "rules"}) | {"route_id": one.id, "rules": RulesRead.of(one.rules)}
 
 
 SENT_OF_SIGNALS: tuple[type[BaseModel], ...] = (

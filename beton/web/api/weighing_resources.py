@@ -7,8 +7,7 @@ from typing import Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from backtest.rates import Rate
-from beton.signals import UnitKind
-from beton.store.records import RouteKind
+from beton.signals import RouteKind, UnitKind
 from beton.web.api.resources import HypothesisRead, ProblemFault, Sent
 from beton.web.problems import pointer
 from beton.work.drafting import Draft

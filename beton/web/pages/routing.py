@@ -17,7 +17,7 @@ from beton.web.access.policy import needs
 from beton.web.injected import TheHands, ThePlace
 from beton.web.pages.page import FormFields, Page, ThePage, text
 from beton.work import dispatching
-from beton.work.delivering import add_route
+from beton.work.ways_out import add_route
 
 AT_ONCE = 25
 LONGEST_NAME = 200

@@ -6,10 +6,11 @@ from datetime import timedelta
 from beton.lifecycle import Action
 from beton.signals import AttemptOutcome, DeliveryStatus, Finding, Receipt, Signal
 from beton.store import deliveries, live, questions, routes, signals
-from beton.store.records import Connection, Destination, Hypothesis, Route
+from beton.store.records import Connection, Hypothesis, Route
 from beton.store.store import Store
 from beton.work.deciding import decide
 from beton.work.workplace import Workplace
+from tests.store.steps import a_webhook
 
 FORMULA = "=HYPERLINK(evil)"
 
@@ -29,7 +30,7 @@ def fire(store: Store, place: Workplace, connection: Connection, proposed: list[
     decide(place, proposed[0].id, Action.APPROVE, actor="ada")
     with store.transaction() as tx:
         made = [
-            routes.add(tx, name=name, destination=Destination(url=f"https://{host}/canaryPATH", secret="whsec_canaryCANARY"), actor="ada")
+            routes.add(tx, name=name, destination=a_webhook(url=f"https://{host}/canaryPATH", secret="whsec_canaryCANARY"), actor="ada")
             for name, host in (("crm", "crm.example.com"), ("slack", "hooks.example.net"))
         ]
         units = ["grace@hopper.example", FORMULA, "<b>bold</b>@acme.example", *(f"person-{n}@acme.example" for n in range(4))]

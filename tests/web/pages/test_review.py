@@ -4,12 +4,12 @@ from datetime import timedelta
 
 from beton.lifecycle import Action, Status
 from beton.store import audit, hypotheses, members, routes
-from beton.store.records import Destination
 from beton.work.deciding import decide
 from beton.work.reviewing import rerank
 from beton.work.undoing import WITHIN
 from tests.web.pages.conftest import read
 from tests.web.steps import kept, result
+from tests.store.steps import a_webhook
 
 
 def status_of(store, one) -> Status:
@@ -65,7 +65,7 @@ def test_filters_narrow_the_queue_and_stay_in_the_address(ada, proposed):
 
 def test_an_approval_says_beforehand_what_it_will_do(ada, proposed, store):
     with store.transaction() as tx:
-        to = Destination(url="https://hooks.example.com/T0/canaryPATH", secret="whsec_canaryCANARY")
+        to = a_webhook(url="https://hooks.example.com/T0/canaryPATH", secret="whsec_canaryCANARY")
         routes.add(tx, name="crm", destination=to, actor="ada")
     text = read(ada.get(f"/hypotheses/{proposed[0].id}/approve")).text
     for told in (

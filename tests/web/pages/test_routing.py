@@ -41,7 +41,7 @@ def test_a_webhook_is_added_and_its_secret_shown_once(ada, store):
     secret = re.search(r"whsec_[\w+/=]+", made.text)
     assert secret
     with store.reading() as tx:
-        assert routes.destination(tx, "crm").secret == secret[0]
+        assert routes.destination(tx, "crm").settings["secret"] == secret[0]
     assert secret[0] not in ada.get("/routing").text
     assert "canaryPATH" not in made.text + ada.get("/routing").text
     again = ada.post("/routing", {"name": "crm", "url": "https://hooks.example.com/"})

@@ -98,7 +98,17 @@ def _signal() -> None:
         sa.Column("owner_id", sa.String()),
         sa.Column("taken_back_at", sa.DateTime(timezone=True)),
         sa.Column("held_because", sa.String()),
-        sa.CheckConstraint("held_because IN ('suppressed', 'snoozed', 'cooldown', 'stopped', 'holdout')", name=op.f("ck_signal_held_because_known")),
+        sa.Column("signal_type", sa.String(), nullable=False),
+        sa.Column("assigned_id", sa.String()),
+        sa.Column("assigned_at", sa.DateTime(timezone=True)),
+        sa.Column("escalate_at", sa.DateTime(timezone=True)),
+        sa.Column("passed_over", sa.JSON()),
+        sa.CheckConstraint(
+            "held_because IN ('customers', 'open_opportunities', 'internal', 'competitors', 'snoozed', 'holdou"
+            "t', 'unit_cooldown', 'account_cooldown', 'daily_limit')",
+            name=op.f("ck_signal_held_because_known"),
+        ),
+        sa.CheckConstraint("signal_type IN ('pql', 'expansion', 'churn_risk', 'trial', 'spike', 'custom')", name=op.f("ck_signal_signal_type_known")),
         sa.CheckConstraint("unit_kind IN ('person', 'account')", name=op.f("ck_signal_unit_kind_known")),
         sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_signal_connection_id_connection")),
         sa.ForeignKeyConstraint(["hypothesis_id"], ["hypothesis.id"], name=op.f("fk_signal_hypothesis_id_hypothesis")),
@@ -114,6 +124,8 @@ def _signal() -> None:
     )
     op.create_index(op.f("ix_signal_workspace_id_connection_id_detected_at_id"), "signal", ["workspace_id", "connection_id", "detected_at", "id"])
     op.create_index(op.f("ix_signal_connection_id_unit_key"), "signal", ["connection_id", "unit_key"])
+    op.create_index(op.f("ix_signal_workspace_id_assigned_id_assigned_at"), "signal", ["workspace_id", "assigned_id", "assigned_at"])
+    op.create_index(op.f("ix_signal_workspace_id_escalate_at"), "signal", ["workspace_id", "escalate_at"])
     op.create_index(op.f("ix_signal_workspace_id_hypothesis_id_detected_at_id"), "signal", ["workspace_id", "hypothesis_id", "detected_at", "id"])
     op.create_index(op.f("ix_signal_workspace_id_type_detected_at_id"), "signal", ["workspace_id", "type", "detected_at", "id"])
     op.create_index(op.f("ix_signal_workspace_id_owner_id_detected_at_id"), "signal", ["workspace_id", "owner_id", "detected_at", "id"])
@@ -211,6 +223,10 @@ def _route() -> None:
         sa.Column("enabled", sa.Boolean(), nullable=False),
         sa.Column("notices", sa.Boolean(), nullable=False),
         sa.Column("problem", sa.String()),
+        sa.Column("rules", sa.JSON(), nullable=False),
+        sa.Column("failing_since", sa.DateTime(timezone=True)),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("resting_until", sa.DateTime(timezone=True)),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.CheckConstraint(
@@ -262,6 +278,8 @@ def _delivery() -> None:
         sa.Column("leased_until", sa.DateTime(timezone=True)),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("delivered_at", sa.DateTime(timezone=True)),
+        sa.Column("attempts_before", sa.Integer(), nullable=False),
+        sa.Column("step", sa.Integer(), nullable=False),
         sa.CheckConstraint("status IN ('pending', 'delivered', 'failed', 'dead', 'paused', 'in_doubt')", name=op.f("ck_delivery_status_known")),
         sa.CheckConstraint("(signal_id IS NULL) <> (notice_id IS NULL)", name=op.f("ck_delivery_about_one_thing")),
         sa.ForeignKeyConstraint(["notice_id"], ["notice.id"], name=op.f("fk_delivery_notice_id_notice")),
@@ -271,7 +289,7 @@ def _delivery() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_delivery")),
         sa.UniqueConstraint("message_id", name=op.f("uq_delivery_message_id")),
         sa.UniqueConstraint("notice_id", "route_id", name=op.f("uq_delivery_notice_id_route_id")),
-        sa.UniqueConstraint("signal_id", "route_id", name=op.f("uq_delivery_signal_id_route_id")),
+        sa.UniqueConstraint("signal_id", "route_id", "step", name=op.f("uq_delivery_signal_id_route_id_step")),
     )
     op.create_index(op.f("ix_delivery_workspace_id_route_id_created_at_id"), "delivery", ["workspace_id", "route_id", "created_at", "id"])
     op.create_index(op.f("ix_delivery_route_id_status"), "delivery", ["route_id", "status"])
