@@ -48,7 +48,12 @@ def revisions(engine: sa.Engine) -> tuple[str | None, str | None]:
     """The schema the database has and the one this version wants: equal when ready."""
     with reached(), engine.connect() as connection:
         present = MigrationContext.configure(connection).get_current_revision()
-    return present, ScriptDirectory.from_config(configuration()).get_current_head()
+    return present, newest()
+
+
+def newest() -> str | None:
+    """The schema that this version wants."""
+    return ScriptDirectory.from_config(configuration()).get_current_head()
 
 
 def require_current(engine: sa.Engine) -> None:
