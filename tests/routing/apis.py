@@ -46,13 +46,14 @@ class Answered:
 
 
 class Api:
-    """Answers requests one at a time. `instead` are answers for the next ones in place of its own; the answers of `lose` next ones get lost after
-    what was asked is done."""
+    """Answers requests one at a time. `instead` are answers for the next ones in place of its own; the answers of the next `lose` get lost after
+    what was asked is done, and so do those of the next `lose_writes` that change something."""
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
         self.instead: deque[Answered] = deque()
         self.lose = 0
+        self.lose_writes = 0
         self.lock = threading.Lock()
 
     def answer(self, asked: Asked) -> Answered:
@@ -60,13 +61,18 @@ class Api:
 
     def writes(self) -> list[Asked]:
         """What was asked that changes something."""
-        return [one for one in self.asked if one.method in ("PUT", "PATCH") or (one.method == "POST" and not one.path.endswith(self.READING))]
+        return [one for one in self.asked if self.changes(one)]
+
+    def changes(self, asked: Asked) -> bool:
+        """Whether a request changes something."""
+        return asked.method in ("PUT", "PATCH") or (asked.method == "POST" and not asked.path.endswith(self.READING))
 
     READING: ClassVar[tuple[str, ...]] = ("/query", "/search", "/batch/read")
 
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 65536  # an answer in one piece: its reader waits for no acknowledgement
     api: Api
 
     def _take(self) -> None:
@@ -80,8 +86,10 @@ class _Handler(BaseHTTPRequestHandler):
         with self.api.lock:
             self.api.asked.append(asked)
             given = self.api.instead.popleft() if self.api.instead else self.api.answer(asked)
-            lost = self.api.lose > 0
-            self.api.lose -= lost
+            unwritten = self.api.lose_writes > 0 and self.api.changes(asked)
+            lost = self.api.lose > 0 or unwritten
+            self.api.lose_writes -= unwritten
+            self.api.lose -= self.api.lose > 0
         if lost:
             self.close_connection = True
             return
