@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import os
 import resource
-import socket
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -20,7 +17,8 @@ from typing import Any
 from beton.bench.desk_asked import Answered, Asked, Wire, at_rate, one_by_one
 from beton.bench.desk_filled import Filled, fill
 from beton.bench.measured import MeasurementFailed
-from beton.settings import PREFIX, Settings, with_local_key
+from beton.bench.served import free_port, serving
+from beton.settings import Settings, with_local_key
 from beton.store.store import open_store
 
 P99_MS = 300
@@ -30,7 +28,6 @@ DEPTH_ROUNDS = 40
 WARM = 3
 """Requests of each kind before anything is measured: what a server reads and compiles once."""
 
-PATIENCE = 60
 Tell = Callable[[str], None]
 PAGES, API = "page ", "api "
 
@@ -40,7 +37,7 @@ def run_desk_bench(
 ) -> dict[str, Any]:
     """Fill a database, serve it in a process of its own, and ask. `holds` tells whether every bound does."""
     with TemporaryDirectory(prefix="beton-desk-") as folder:
-        settings = with_local_key(Settings(data_dir=Path(folder), port=_free_port()))
+        settings = with_local_key(Settings(data_dir=Path(folder), port=free_port()))
         began = time.perf_counter()
         store = open_store(settings, clock)
         filled = fill(store, signals=signals, hypotheses=hypotheses, seed=seed, tell=tell)
@@ -48,7 +45,8 @@ def run_desk_bench(
         filling = time.perf_counter() - began
         size = sum(one.stat().st_size for one in Path(folder).iterdir() if one.is_file())
         before = _childrens_cpu()
-        with serving(settings) as url:
+        with serving(settings) as served:
+            url = served.url
             cookie = _sign_in(url, filled.link)
             kinds = asked(filled, cookie)
             tell("Warming up")
@@ -95,36 +93,6 @@ def asked(filled: Filled, cookie: str) -> dict[str, list[Asked]]:
     }
     told = {PAGES + kind: [Asked(PAGES + kind, path, as_person) for path in paths] for kind, paths in pages.items()}
     return told | {API + kind: [Asked(API + kind, f"/api/v1{path}", as_program) for path in paths] for kind, paths in api.items()}
-
-
-@contextmanager
-def serving(settings: Settings) -> Generator[str]:
-    """`beton serve` over these settings, and nothing of this process's environment; its address."""
-    told = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
-    told |= {f"{PREFIX}DATA_DIR": str(settings.data_dir), f"{PREFIX}PORT": str(settings.port)}
-    # One reader stands for many, and nothing is to be looked for meanwhile.
-    told |= {f"{PREFIX}REQUESTS_PER_MINUTE": "1000000000", f"{PREFIX}SWEEP_INTERVAL_MINUTES": "1440"}
-    start = "import sys; from beton.cli import main; sys.exit(main(['serve', '--json']))"
-    with subprocess.Popen([sys.executable, "-c", start], env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
-        try:
-            _until_ready(settings.address, process)
-            yield settings.address
-        finally:
-            process.terminate()
-            process.communicate()
-
-
-def _until_ready(url: str, process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            with closing(Wire(url)) as wire:
-                if wire.ask("/readyz", {})[0] == 200:
-                    return
-        except OSError:
-            time.sleep(0.1)
-    process.kill()
-    raise MeasurementFailed(f"The server did not start: {process.communicate()[1][-500:]}")
 
 
 def _sign_in(url: str, link: str) -> str:
@@ -219,9 +187,3 @@ def _childrens_cpu() -> float:
     """Seconds of processor that ended child processes have used."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

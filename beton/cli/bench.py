@@ -135,6 +135,23 @@ def desk(
     return 0 if found["holds"] else 1
 
 
+def inbound(
+    *,
+    rate: Annotated[float, Parameter(help="Events a second, whatever the answers take.")] = 300,
+    seconds: Annotated[float, Parameter(help="How long to send.")] = 30,
+    as_json: AsJson = False,
+) -> int:
+    """Events sent to a server of its own by another process: how soon each is acknowledged, whether all are in the log, and what PostHog's watcher
+    would think. Ends with 1 where a bound fails."""
+    if rate <= 0 or seconds <= 0:
+        raise BadInput("--rate and --seconds are above 0.")
+    from beton.bench.inbound import run_inbound_bench
+
+    found = run_inbound_bench(rate=rate, seconds=seconds, clock=now, tell=say)
+    _told("inbound", found, as_json)
+    return 0 if found["holds"] else 1
+
+
 def crash(
     *,
     kills: Annotated[int, Parameter(help="How often a process is killed, shared among the databases.")] = 200,
@@ -215,6 +232,11 @@ def _told(name: str, found: dict[str, Any], as_json: bool) -> None:
         table(columns, rows, title="Kernel", right=columns[1:])
     elif name == "desk":
         _desk(found)
+    elif name == "inbound":
+        from beton.bench.inbound import rows as inbound_rows
+
+        table(("", "value"), inbound_rows(found), title="Inbound", right=("value",))
+        say(f"Bounds {'kept' if found['holds'] else 'NOT kept'}: {', '.join(f'{name} {bound}' for name, bound in found['bounds'].items())}.")
     elif name in ("truth", "agent"):
         from beton.bench.figures import rows as figures
 

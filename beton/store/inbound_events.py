@@ -13,9 +13,10 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
 from sqlmodel import col
 
-from beton.errors import NotFound
+from beton.errors import NotFound, StoreError
 from beton.store.columns import Row
 from beton.store.inbound_records import EventStatus, InboundEvent, InboundHour, Looked, Taken, Waiting
 from beton.store.inbound_tables import InboundEventRow, InboundHourRow, InboundSourceRow
@@ -51,20 +52,19 @@ def sealed_row(sealer: Sealer, one: Taken) -> dict[str, Any]:
     }
 
 
+class SourceGone(StoreError):
+    """A source was removed while its events were on their way."""
+
+    code = "store.source_gone"
+
+
 def keep(tx: Transaction, rows: Sequence[dict[str, Any]]) -> int:
-    """Write down sealed rows of one workspace; those that are there already are left as they are, those of a source that was removed meanwhile are
-    left out. How many were new."""
-    by_source: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
-        by_source.setdefault(row["source_id"], []).append(row)
-    there = sa.select(col(InboundSourceRow.id)).where(col(InboundSourceRow.id).in_(by_source)).with_for_update(read=True, key_share=True)
-    fresh = 0
-    for source_id in tx.session.execute(there).scalars().all():
-        some = by_source[source_id]
-        new = tx.session.connection().execute(_insert(_dialect(tx), InboundEventRow), some, execution_options={"preserve_rowcount": True}).rowcount
-        count(tx, source_id, some[-1]["received_at"], arrived=new, repeated=len(some) - new)
-        fresh += new
-    return fresh
+    """Write down sealed rows of one source; those that are there already are left as they are. How many were new. Raises `SourceGone`."""
+    insert = _insert(_dialect(tx), InboundEventRow)
+    try:
+        return tx.session.connection().execute(insert, rows, execution_options={"preserve_rowcount": True}).rowcount
+    except IntegrityError as error:
+        raise SourceGone("The source of these events was removed.") from error
 
 
 def there(tx: Transaction, source_id: str) -> bool:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,6 +44,12 @@ AGAIN_AFTER = 2.0
 TRY_AGAIN = 0.25
 """Seconds between two tries to empty the spool."""
 
+COUNT_EVERY = 1.0
+"""Seconds between two times at which it is written down how much has come: events are safe at once, their number is not that important."""
+
+Whose = tuple[str, str]
+"""Workspace and source."""
+
 
 @dataclass
 class Tally:
@@ -64,10 +71,19 @@ class _Asked:
 
 @dataclass(frozen=True)
 class _Refused:
-    workspace_id: str
-    source_id: str
+    whose: Whose
     at: datetime
     why: str
+
+
+@dataclass
+class _Hour:
+    """What is to be added to what an hour has seen."""
+
+    arrived: int = 0
+    repeated: int = 0
+    refused: int = 0
+    refusal: str | None = None
 
 
 @dataclass
@@ -78,6 +94,9 @@ class Intake:
     spool: Spool
     tally: Tally = field(default_factory=Tally)
     _queue: SimpleQueue[_Asked | _Refused | None] = field(default_factory=SimpleQueue, repr=False)
+    _hours: dict[tuple[Whose, datetime], _Hour] = field(default_factory=dict, repr=False)
+    _counting: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _told_at: float = 0.0
     _waiting: int = 0
     _open: bool = False
     _stopping: threading.Event = field(default_factory=threading.Event, repr=False)
@@ -118,21 +137,29 @@ class Intake:
         """Note with the source that something came which was no event; it is written down along with the next ones."""
         self.tally.refused += 1
         if self._open and self._queue.qsize() < MOST_WAITING:
-            self._queue.put(_Refused(listener.workspace_id, listener.source_id, at, why))
+            self._queue.put(_Refused((listener.workspace_id, listener.source_id), at, why))
 
     def _write(self) -> None:
         batch: list[_Asked] = []
         try:
-            while (first := self._queue.get()) is not None:
-                batch, refused, last = self._gathered(first)
-                self._refusals(refused)
+            while (first := self._next()) is not None:
+                batch, last = self._gathered(first)
                 self._keep(batch)
                 batch = []
                 if last:
-                    return
+                    break
         finally:
             self._open = False
             self._tell([*batch, *self._left()], safe=False)
+        self._count()
+
+    def _next(self) -> _Asked | _Refused | None:
+        """What comes next. While nothing comes, what the hours have seen is written down."""
+        while True:
+            try:
+                return self._queue.get(timeout=COUNT_EVERY if self._hours else None)
+            except Empty:
+                self._count()
 
     def _left(self) -> list[_Asked]:
         """What came when nobody took any more."""
@@ -142,8 +169,8 @@ class Intake:
             found += [one] if isinstance(one, _Asked) else []
         return found
 
-    def _gathered(self, first: _Asked | _Refused) -> tuple[list[_Asked], list[_Refused], bool]:
-        """What is waiting, and whether that is the last of it."""
+    def _gathered(self, first: _Asked | _Refused) -> tuple[list[_Asked], bool]:
+        """The requests that are waiting, and whether these are the last."""
         self._stopping.wait(LINGER)
         found: list[_Asked | _Refused | None] = [first]
         size = 0
@@ -154,8 +181,11 @@ class Intake:
                 break
             found.append(one)
             size += len(one.events) if isinstance(one, _Asked) else 1
-        asked = [one for one in found if isinstance(one, _Asked)]
-        return asked, [one for one in found if isinstance(one, _Refused)], None in found
+        for refused in (one for one in found if isinstance(one, _Refused)):
+            with self._counting:
+                hour = self._hour(refused.whose, refused.at)
+                hour.refused, hour.refusal = hour.refused + 1, refused.why
+        return [one for one in found if isinstance(one, _Asked)], None in found
 
     def _keep(self, batch: list[_Asked]) -> None:
         rows = [inbound_events.sealed_row(self.store.sealer, one) for asked in batch for one in asked.events]
@@ -168,27 +198,49 @@ class Intake:
                 safe = False
         self.tally.taken += len(rows) if safe else 0
         self._tell(batch, safe=safe)
+        if self._hours and time.monotonic() - self._told_at > COUNT_EVERY:
+            self._count()
 
     def _into_store(self, rows: list[dict[str, Any]]) -> bool:
-        """Whether all of them are in the database now. Some may be even if not: taking them again changes nothing."""
+        """Whether all of them are in the database now, except those of sources that are there no more. Some may be even if not: taking them again
+        changes nothing."""
         try:
-            for workspace_id in sorted({row["workspace_id"] for row in rows}):
-                with self.store.of(workspace_id).transaction() as tx:
-                    inbound_events.keep(tx, [row for row in rows if row["workspace_id"] == workspace_id])
-            self.tally.commits += 1
+            for whose, mine in _by_source(rows).items():
+                self._one_source(whose, mine)
         except StoreError:
             return False
         return True
 
-    def _refusals(self, refused: list[_Refused]) -> None:
-        for workspace_id, source_id in sorted({(one.workspace_id, one.source_id) for one in refused}):
-            mine = [one for one in refused if one.source_id == source_id]
+    def _one_source(self, whose: Whose, rows: list[dict[str, Any]]) -> None:
+        try:
+            with self.store.of(whose[0]).transaction() as tx:
+                fresh = inbound_events.keep(tx, rows)
+        except inbound_events.SourceGone:
+            return
+        self.tally.commits += 1
+        with self._counting:
+            hour = self._hour(whose, rows[-1]["received_at"])
+            hour.arrived, hour.repeated = hour.arrived + fresh, hour.repeated + len(rows) - fresh
+
+    def _hour(self, whose: Whose, at: datetime) -> _Hour:
+        return self._hours.setdefault((whose, at.replace(minute=0, second=0, microsecond=0)), _Hour())
+
+    def _count(self) -> None:
+        """Write down what the hours have seen; what cannot be written now is tried again."""
+        self._told_at = time.monotonic()
+        with self._counting:
+            hours, self._hours = self._hours, {}
+        for (whose, at), hour in hours.items():
             try:
-                with self.store.of(workspace_id).transaction() as tx:
-                    if inbound_events.there(tx, source_id):
-                        inbound_events.count(tx, source_id, mine[-1].at, refused=len(mine), refusal=mine[-1].why)
+                with self.store.of(whose[0]).transaction() as tx:
+                    if inbound_events.there(tx, whose[1]):
+                        inbound_events.count(tx, whose[1], at, **vars(hour))
             except StoreError:
-                return  # a count of what was not taken is not worth a wait
+                with self._counting:
+                    again = self._hours.setdefault((whose, at), hour)
+                    if again is not hour:
+                        again.arrived, again.repeated = again.arrived + hour.arrived, again.repeated + hour.repeated
+                        again.refused, again.refusal = again.refused + hour.refused, again.refusal or hour.refusal
 
     def _tell(self, batch: list[_Asked], *, safe: bool) -> None:
         for loop in {asked.loop for asked in batch}:
@@ -214,6 +266,13 @@ class Intake:
             return False
         self.spool.done()
         return True
+
+
+def _by_source(rows: list[dict[str, Any]]) -> dict[Whose, list[dict[str, Any]]]:
+    found: dict[Whose, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault((row["workspace_id"], row["source_id"]), []).append(row)
+    return found
 
 
 def open_intake(settings: Settings, store: Store) -> Intake:

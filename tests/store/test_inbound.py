@@ -74,9 +74,32 @@ def test_the_same_event_is_taken_once(store: Store, connection: Connection):
     other, _ = add(store, connection, "other")
     assert take(store, other, "a") == 1
     with store.reading() as tx:
-        (hour,) = inbound_events.hours(tx, source.id, since=tx.now - timedelta(hours=2))
-        assert (hour.arrived, hour.repeated) == (3, 2)
         assert len(inbound_events.listing(tx, source_id=source.id).data) == 3
+
+
+def test_an_hour_adds_up_what_it_has_seen(store: Store, connection: Connection, clock: Clock):
+    source, _ = add(store, connection)
+    with store.transaction() as tx:
+        inbound_events.count(tx, source.id, tx.now, arrived=3)
+        inbound_events.count(tx, source.id, tx.now, arrived=1, repeated=2, refused=1, refusal="No JSON.")
+        inbound_events.count(tx, source.id, tx.now + timedelta(hours=1), refused=1)
+        first, second = inbound_events.hours(tx, source.id, since=tx.now - timedelta(hours=2))
+    assert (first.hour, first.arrived, first.repeated, first.refused, first.refusal) == (
+        clock.now.replace(minute=0, second=0, microsecond=0),
+        4,
+        2,
+        1,
+        "No JSON.",
+    )
+    assert (second.arrived, second.refused, second.refusal) == (0, 1, None)
+
+
+def test_events_of_a_source_that_is_gone_are_refused(store: Store, connection: Connection):
+    source, _ = add(store, connection)
+    with store.transaction() as tx:
+        inbound.remove(tx, source.id, actor="ada")
+    with pytest.raises(inbound_events.SourceGone):
+        take(store, source, "a")
 
 
 def test_events_wait_in_the_order_in_which_they_arrived(store: Store, connection: Connection, clock: Clock):
