@@ -127,10 +127,9 @@ class Settings(BaseSettings):
         default="",
         description="OpenTelemetry collector that takes traces over HTTP, such as `http://127.0.0.1:4318`; needs the extra `telemetry`. Unset: none.",
     )
-    keep_payloads_days: int = Field(default=7, ge=1, le=90, description="Days that the content of events received by webhook is kept, sealed.")
     keep_answers_days: int = Field(default=30, ge=1, le=400, description="Days that attempts are kept, with the head of what receivers answered.")
     keep_ids_days: int = Field(default=90, ge=7, le=400, description="Days that ids of received events are kept, so that a repetition is known.")
-    keep_audit_days: int = Field(default=400, ge=30, description="Days that entries of the audit log are kept.")
+    keep_audit_days: int = Field(default=400, ge=31, description="Days that entries of the audit log are kept.")
     bar: Bar = Field(default_factory=Bar, description="The bar (see the settings BETON_BAR_…).")
     model: ModelSettings = Field(default_factory=ModelSettings, description="The model (see the settings BETON_MODEL_…).")
 

@@ -1,13 +1,15 @@
 """Who did what to what. Entries are written in the transaction of the deed, and the database refuses to change them.
 
 Each entry holds the SHA-256 over the entry before it and its own content, so that whoever changes or removes one behind the back of Beton has to
-write all later ones anew; `check` finds it. The newest chain value, kept elsewhere, shows that none was cut off at the end.
+write all later ones anew; `check` finds it. The newest chain value, kept elsewhere, shows that none was cut off at the end. What is older than
+the log is kept expires from its beginning, announced by an entry that stays.
 """
 
 import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,6 +20,7 @@ from beton.store.records import AuditEntry
 from beton.store.store import Transaction
 from beton.store.tables import AuditEntryRow
 
+EXPIRED = "audit.expire"
 ORIGIN = "0" * 64
 """The chain before the first entry."""
 
@@ -80,13 +83,36 @@ def entries(tx: Transaction, *, object_id: str | None = None, before: int | None
 
 
 def check(tx: Transaction) -> Checked:
-    """Follow the workspace's chain from its origin."""
-    number, head = 0, ORIGIN
+    """Follow the workspace's chain from its origin, or from where entries have expired."""
+    number, head = _beginning(tx)
     for row in _in_order(tx):
         if row.number != number + 1 or row.chain != _link(head, row):
             return Checked(number, head, number + 1)
         number, head = row.number, row.chain
     return Checked(number, head, None)
+
+
+def drop_old(tx: Transaction, keep: timedelta) -> int:
+    """Let entries expire that are older; how many. A new entry says which, and what the chain was there, so that the rest can still be checked. The
+    database lets go only what is announced so, and a month old."""
+    _chain(tx)
+    old = sa.select(col(AuditEntryRow.number), col(AuditEntryRow.chain)).where(col(AuditEntryRow.at) < tx.now - keep)
+    last = tx.session.execute(old.order_by(col(AuditEntryRow.number).desc()).limit(1)).first()
+    if last is None:
+        return 0
+    write(tx, "beton", EXPIRED, "audit", str(last.number), after={"chain": last.chain})
+    _chain(tx)
+    return tx.count(sa.delete(AuditEntryRow).where(col(AuditEntryRow.number) <= last.number))
+
+
+def _beginning(tx: Transaction) -> tuple[int, str]:
+    """The number and the chain before the first entry that is still there."""
+    first = tx.session.execute(sa.select(sa.func.min(col(AuditEntryRow.number)))).scalar()
+    if first is None or first == 1:
+        return 0, ORIGIN
+    told = sa.select(AuditEntryRow).where(col(AuditEntryRow.action) == EXPIRED, col(AuditEntryRow.object_id) == str(first - 1))
+    found = tx.session.execute(told.order_by(col(AuditEntryRow.number).desc()).limit(1)).scalars().first()
+    return (0, ORIGIN) if found is None or found.after is None else (first - 1, str(found.after["chain"]))
 
 
 def _in_order(tx: Transaction, at_once: int = 1000) -> Iterator[AuditEntryRow]:

@@ -295,9 +295,9 @@ def _attempt(row: DeliveryAttemptRow) -> DeliveryAttempt:
     return DeliveryAttempt(**row.model_dump(exclude={"id", "workspace_id", "delivery_id"}))
 
 
-def drop_old_attempts(tx: Transaction) -> int:
-    """Remove the attempts older than thirty days, with what the receivers answered; how many there were. Each delivery keeps their number."""
-    old = sa.delete(DeliveryAttemptRow).where(col(DeliveryAttemptRow.at) < tx.now - ATTEMPTS_KEPT)
+def drop_old_attempts(tx: Transaction, keep: timedelta = ATTEMPTS_KEPT) -> int:
+    """Remove the attempts that are older, with what the receivers answered; how many there were. Each delivery keeps their number."""
+    old = sa.delete(DeliveryAttemptRow).where(col(DeliveryAttemptRow.at) < tx.now - keep)
     return tx.count(old)
 
 

@@ -198,9 +198,9 @@ def drop_bodies(tx: Transaction, days: int) -> int:
     return tx.count(old.values(payload_sealed=None, unit_keys=""))
 
 
-def drop_old(tx: Transaction) -> int:
+def drop_old(tx: Transaction, keep: timedelta = KNOWN_FOR) -> int:
     """Remove events whose repetition need not be feared any more. How many."""
-    return tx.count(sa.delete(InboundEventRow).where(col(InboundEventRow.received_at) < tx.now - KNOWN_FOR))
+    return tx.count(sa.delete(InboundEventRow).where(col(InboundEventRow.received_at) < tx.now - keep))
 
 
 def erase(tx: Transaction, connection_id: str, keys: Iterable[str]) -> int:

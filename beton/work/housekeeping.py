@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from beton.lifecycle import Status
-from beton.store import connections, deliveries, hypotheses, inbound_events, kept_answers, ledger, live, sessions, taxonomies
+from beton.store import audit, connections, deliveries, hypotheses, inbound_events, kept_answers, ledger, live, sessions, taxonomies
 from beton.store.rotation import reseal_all
 from beton.store.store import Transaction
 from beton.work.sweeping import scopes_of
@@ -17,16 +17,18 @@ LIVING = (Status.APPROVED, Status.PAUSED)
 
 def tidy(place: Workplace) -> dict[str, int]:
     """Remove what is too old, and the live state of what is live no more; bring secrets under the present key. How much of each there was."""
+    chosen = place.settings
     with place.store.transaction() as tx:
         done = {
-            "delivery_attempts": deliveries.drop_old_attempts(tx),
+            "delivery_attempts": deliveries.drop_old_attempts(tx, timedelta(days=chosen.keep_answers_days)),
             "sampled_values": taxonomies.drop_expired_samples(tx),
             "requests": ledger.drop_old_requests(tx, tx.now),
             "live_state": _drop_ended(tx),
-            "sessions": sessions.drop_ended(tx, timedelta(hours=place.settings.session_idle_hours)),
+            "sessions": sessions.drop_ended(tx, timedelta(hours=chosen.session_idle_hours)),
             "kept_answers": kept_answers.drop_old(tx),
-            "inbound_bodies": inbound_events.drop_bodies(tx, place.settings.inbound_body_days),
-            "inbound_events": inbound_events.drop_old(tx),
+            "inbound_bodies": inbound_events.drop_bodies(tx, chosen.inbound_body_days),
+            "inbound_events": inbound_events.drop_old(tx, timedelta(days=chosen.keep_ids_days)),
+            "audit_entries": audit.drop_old(tx, timedelta(days=chosen.keep_audit_days)),
         }
     return done | {"resealed": reseal_all(place.store) if place.store.sealer.has_former_keys else 0}
 

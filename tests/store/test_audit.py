@@ -1,12 +1,16 @@
 """The audit log's chain: every entry holds the hash of the one before."""
 
 import threading
+from datetime import timedelta
 
+import pytest
 import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
 
 from beton.store import audit, workspaces
 from beton.store.columns import Row
 from beton.store.store import Store
+from tests.conftest import Clock
 
 TABLE = Row.metadata.tables["audit_entry"]
 
@@ -87,3 +91,43 @@ def test_what_fails_leaves_no_entry_and_no_gap(store: Store) -> None:
         pass
     written(store, 1)
     assert (checked(store).entries, checked(store).broken_at) == (2, None)
+
+
+def expired(store: Store, clock: Clock) -> int:
+    """Twelve entries, five of them older than four hundred days, and how many went."""
+    written(store, 5)
+    clock.advance(timedelta(days=10))
+    written(store, 7)
+    clock.advance(timedelta(days=395))
+    return expire(store, timedelta(days=400))
+
+
+def expire(store: Store, keep: timedelta) -> int:
+    with store.transaction() as tx:
+        return audit.drop_old(tx, keep)
+
+
+def test_what_is_old_expires_and_the_rest_still_holds(store: Store, clock: Clock) -> None:
+    assert expired(store, clock) == 5
+    assert (checked(store).entries, checked(store).broken_at) == (13, None)
+    with store.transaction() as tx:
+        assert audit.drop_old(tx, timedelta(days=400)) == 0
+        assert (audit.entries(tx)[0].action, audit.entries(tx)[0].object_id) == (audit.EXPIRED, "5")
+    tampered(store, TABLE.update().where(TABLE.c.number == 8).values(actor="eve"))
+    assert checked(store).broken_at == 8
+
+
+def test_entries_that_go_without_a_word_are_missed(store: Store, clock: Clock) -> None:
+    expired(store, clock)
+    tampered(store, TABLE.delete().where(TABLE.c.number == 6))
+    assert checked(store).broken_at is not None
+
+
+def test_the_database_lets_nothing_go_that_is_young_or_not_announced(store: Store, clock: Clock) -> None:
+    written(store, 3)
+    with pytest.raises(SQLAlchemyError, match="append-only"), store.engine.begin() as raw:
+        raw.execute(TABLE.delete())
+    clock.advance(timedelta(days=20))
+    with pytest.raises(SQLAlchemyError, match="append-only"):
+        expire(store, timedelta(days=-1))
+    assert checked(store).entries == 3

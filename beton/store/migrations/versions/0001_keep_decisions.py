@@ -62,6 +62,7 @@ def downgrade() -> None:
         op.drop_table(table)
     if op.get_bind().dialect.name == "postgresql":
         op.execute("DROP FUNCTION refuse_change()")
+        op.execute("DROP FUNCTION refuse_removal()")
 
 
 def _workspace() -> None:
@@ -412,7 +413,13 @@ def _request_place() -> None:
 
 
 # The database itself keeps the audit log append-only and backtests unchanged, whatever the code above it does.
-GUARDS = (("audit_entry", "UPDATE"), ("audit_entry", "DELETE"), ("backtest", "UPDATE"))
+GUARDS = (("audit_entry", "UPDATE"), ("backtest", "UPDATE"))
+
+# An entry of the log goes only when a later one, a month younger at least, says that everything up to it goes, and what the chain was there.
+ANNOUNCED = (
+    "EXISTS (SELECT 1 FROM audit_entry e WHERE e.workspace_id = OLD.workspace_id AND e.action = 'audit.expire' "
+    "AND CAST(e.object_id AS INTEGER) >= OLD.number AND e.number > OLD.number AND {month_younger})"
+)
 
 
 def _guards() -> None:
@@ -424,3 +431,12 @@ def _guards() -> None:
         name = f"{table}_refuses_{event.lower()}"
         body = "EXECUTE FUNCTION refuse_change()" if postgresql else f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
         op.execute(f"CREATE TRIGGER {name} BEFORE {event} ON {table} FOR EACH ROW {body}")
+    if postgresql:
+        announced = ANNOUNCED.format(month_younger="e.at >= OLD.at + interval '30 days'")
+        allowed = f"BEGIN IF {announced} THEN RETURN OLD; END IF; RAISE EXCEPTION '% is append-only', TG_TABLE_NAME; END"
+        op.execute(f"CREATE FUNCTION refuse_removal() RETURNS trigger LANGUAGE plpgsql AS $${allowed}$$")
+        op.execute("CREATE TRIGGER audit_entry_refuses_delete BEFORE DELETE ON audit_entry FOR EACH ROW EXECUTE FUNCTION refuse_removal()")
+    else:
+        unannounced = "NOT " + ANNOUNCED.format(month_younger="julianday(e.at) >= julianday(OLD.at) + 30")
+        body = "BEGIN SELECT RAISE(ABORT, 'audit_entry is append-only'); END"
+        op.execute(f"CREATE TRIGGER audit_entry_refuses_delete BEFORE DELETE ON audit_entry FOR EACH ROW WHEN {unannounced} {body}")
