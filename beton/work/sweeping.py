@@ -33,6 +33,7 @@ from beton.store import backtests, hypotheses, live, signals
 from beton.store.records import Connection, LiveFired, LiveMatch
 from beton.store.records import Hypothesis as Kept
 from beton.store.store import Transaction
+from beton.work import knowing
 from beton.work.backtesting import Progress, read_log, reader_for
 from beton.work.workplace import Workplace, instant, microseconds, property_types
 
@@ -183,8 +184,10 @@ async def _fire(place: Workplace, client: PostHogClient, unit: Unit, batch: Sequ
         found.append((one, _fires(one, kept, entries, last, property_types(taxonomy), members, now)))
     receipts = await _receipts(client, unit, found, taxonomy, now)
     written: list[Signal] = []
+    fired = {fire[0] for _, fires in found for fire in fires}
+    known = await knowing.about(place, client, batch[0].row.connection_id, taxonomy, batch[0].unit_kind, fired)
     for one, fires in found:
-        findings = [_finding(one, fire, receipts.get(fire[0], ())) for fire in fires]
+        findings = [known.told(_finding(one, fire, receipts.get(fire[0], ()))) for fire in fires]
         try:
             with place.store.transaction() as tx:
                 written += signals.record(tx, one.row.id, one.row.version, findings) if findings else []
