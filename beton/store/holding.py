@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from beton.signals import Cooling, HeldBecause, SignalType, UnitKind
-from beton.store import reach
+from beton.store import holdouts, reach
 from beton.store.delivery_tables import DeliveryRow
 from beton.store.reach_tables import SignalAccountRow
 from beton.store.route_rules import Cooldown
@@ -45,8 +45,7 @@ class Fresh:
 
 
 def held(tx: Transaction, hypothesis: HypothesisRow, fresh: Sequence[Fresh]) -> dict[str, HeldBecause]:
-    """Signal id → why it may not be sent, for those that may not; the first reason that applies."""
-    del hypothesis
+    """Signal id → why it may not be sent, for those that may not; the first reason that applies, the draw of a holdout last."""
     why: dict[str, HeldBecause] = {}
     names = frozenset[str]().union(*(one.names for one in fresh))
     listed, asleep = reach.lists_of(tx, names), reach.snoozed_of(tx, names)
@@ -56,7 +55,11 @@ def held(tx: Transaction, hypothesis: HypothesisRow, fresh: Sequence[Fresh]) -> 
             why[one.id] = on[0]
         elif one.names & asleep:
             why[one.id] = "snoozed"
-    return why | cooled(tx, cooldown(tx), [one for one in fresh if one.id not in why], besides=[one.id for one in fresh])
+    why |= cooled(tx, cooldown(tx), [one for one in fresh if one.id not in why], besides=[one.id for one in fresh])
+    free = sorted((one for one in fresh if one.id not in why), key=lambda one: (one.fired_at, one.id))
+    for signal_id in holdouts.draw(tx, hypothesis, [(one.id, one.account_key or one.unit_key) for one in free]):
+        why[signal_id] = "holdout"
+    return why
 
 
 def cooldown(tx: Transaction) -> Cooldown:

@@ -75,11 +75,12 @@ def listing(
     type: str | None = None,
     owner_id: str | None = None,
     since: datetime | None = None,
+    held_out: bool = False,
     limit: int = 50,
     after: str | None = None,
 ) -> Page[Signal]:
-    """Signals, the last detected first."""
-    query = sa.select(SignalRow)
+    """Signals, the last detected first. Those that are `held_out` at random are left out unless asked for: whoever saw them might act on them."""
+    query = sa.select(SignalRow) if held_out else sa.select(SignalRow).where(_SHOWN)
     named = (
         (SignalRow.hypothesis_id, hypothesis_id),
         (SignalRow.connection_id, connection_id),
@@ -93,6 +94,8 @@ def listing(
     return page(tx, query, SignalRow, SignalRow.detected_at, lambda row: signal_value(tx, row), limit=limit, after=after)
 
 
+_SHOWN = sa.or_(col(SignalRow.held_because).is_(None), col(SignalRow.held_because) != "holdout")
+
 SETTLED = timedelta(seconds=5)
 """Signals younger than this are not in the feed yet: one that was begun before them may still be written down behind them."""
 
@@ -102,7 +105,7 @@ def feed(tx: Transaction, *, after: str | None = None, limit: int = 100) -> list
 
     `NotFound` for an unknown `after`.
     """
-    query = sa.select(SignalRow).where(col(SignalRow.detected_at) <= tx.now - SETTLED)
+    query = sa.select(SignalRow).where(col(SignalRow.detected_at) <= tx.now - SETTLED, _SHOWN)
     if after is not None:
         start = tx.session.get(SignalRow, after)
         if start is None:
@@ -120,8 +123,9 @@ def of_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str) -
 
 
 def of_key(tx: Transaction, unit_key: str, *, limit: int = LARGEST_PAGE) -> list[Signal]:
-    """Signals about the unit with this keyed hash, newest first; `NotFound` where there is none."""
-    query = sa.select(SignalRow).where(col(SignalRow.unit_key) == unit_key, col(SignalRow.connection_id).in_(sa.select(col(ConnectionRow.id))))
+    """Signals about the unit with this keyed hash, newest first, without those that are held out at random; `NotFound` where there is none."""
+    known = col(SignalRow.connection_id).in_(sa.select(col(ConnectionRow.id)))
+    query = sa.select(SignalRow).where(_SHOWN, col(SignalRow.unit_key) == unit_key, known)
     rows = tx.session.execute(query.order_by(col(SignalRow.fired_at).desc(), col(SignalRow.id).desc()).limit(limit)).scalars().all()
     if not rows:
         raise NotFound(f"There are no signals of a unit {unit_key}.")
