@@ -30,6 +30,10 @@ ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
 ByOwner = Annotated[str | None, QueryParameter(description="The member or key that has claimed it.")]
 Since = Annotated[datetime | None, QueryParameter(description="Detected at or after this instant (RFC 3339, with its offset).")]
 
+HeldOut = Annotated[
+    bool, QueryParameter(description="Also those that are held out at random. Whoever acts on them spoils the measurement of what sending adds.")
+]
+
 
 @get("/signals", opt=needs(Permission.READ_SIGNALS), sync_to_thread=True, responses=refusals(404), operation_id="listSignals", tags=["signals"])
 def list_signals(
@@ -38,6 +42,7 @@ def list_signals(
     connection: ByConnection = None,
     owner_id: ByOwner = None,
     since: Since = None,
+    held_out: HeldOut = False,
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> SignalPage:
@@ -49,7 +54,7 @@ def list_signals(
         place.store,
         cursor,
         lambda tx: signals.listing(
-            tx, hypothesis_id=hypothesis_id, connection_id=connection_id, owner_id=owner_id, since=at, limit=limit, after=cursor
+            tx, hypothesis_id=hypothesis_id, connection_id=connection_id, owner_id=owner_id, since=at, held_out=held_out, limit=limit, after=cursor
         ),
         lambda found: _told(place, found),
     )
