@@ -88,10 +88,10 @@ def waiting(tx: Transaction, source_id: str, limit: int) -> list[Waiting]:
     return [Waiting(row.id, row.event_uuid, row.received_at, _open(tx, row) or "null") for row in rows]
 
 
-def sources_waiting(tx: Transaction) -> list[str]:
-    """Ids of the sources that have events to be looked at."""
-    query = sa.select(col(InboundEventRow.source_id)).where(col(InboundEventRow.status) == "arrived").distinct()
-    return sorted(tx.session.execute(query).scalars())
+def any_waiting(tx: Transaction, source_id: str) -> bool:
+    """Whether a source has events that nobody has looked at."""
+    query = sa.select(col(InboundEventRow.id)).where(col(InboundEventRow.source_id) == source_id, col(InboundEventRow.status) == "arrived")
+    return tx.session.execute(query.limit(1)).first() is not None
 
 
 def settle(tx: Transaction, looked: Iterable[Looked]) -> None:

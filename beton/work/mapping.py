@@ -156,7 +156,8 @@ def paths_in(body: Any, most: int = 200) -> list[tuple[str, str]]:
         path, one = waiting.pop(0)
         if path:
             found.append((path, _kind(one)))
-        inner = one.items() if isinstance(one, dict) else enumerate(one[:3]) if isinstance(one, list) else ()
+        # An empty key cannot be named.
+        inner = [(key, value) for key, value in one.items() if key] if isinstance(one, dict) else enumerate(one[:3]) if isinstance(one, list) else ()
         waiting += [(f"{path}.{_quoted(key)}" if path else _quoted(key), value) for key, value in inner]
     return found
 
@@ -218,9 +219,13 @@ def _place(text: str) -> Steps:
 
 def _split(text: str, at: str) -> list[str]:
     """At a character outside of quotation marks."""
-    parts, quoted, start = [], False, 0
+    parts, quoted, escaped, start = [], False, False, 0
     for place, character in enumerate(text):
-        if character == '"' and text[place - 1 : place] != "\\":
+        if escaped:
+            escaped = False
+        elif character == "\\" and quoted:
+            escaped = True
+        elif character == '"':
             quoted = not quoted
         elif character == at and not quoted:
             parts.append(text[start:place])
@@ -230,7 +235,8 @@ def _split(text: str, at: str) -> list[str]:
 
 def _quoted(key: str | int) -> str:
     text = str(key)
-    if isinstance(key, int) or re.fullmatch(r'[^."|\s\\][^."|\\]*', text):
+    number = text.isascii() and text.isdigit()
+    if isinstance(key, int) or (number and text == str(int(text))) or (not number and text == text.strip() and re.fullmatch(r'[^."|\\]+', text)):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

@@ -110,7 +110,8 @@ def test_events_wait_in_the_order_in_which_they_arrived(store: Store, connection
     with store.transaction() as tx:
         waiting = inbound_events.waiting(tx, source.id, 2)
         assert [(one.event_uuid, one.body) for one in waiting] == [("e3", '{"n":3}'), ("e1", '{"n":1}')]
-        assert inbound_events.sources_waiting(tx) == [source.id]
+        assert inbound_events.any_waiting(tx, source.id)
+        assert not inbound_events.any_waiting(tx, "src_other")
         looked = [
             Looked(waiting[0].id, "fired", name="invited", at=tx.now, unit_keys="k1 k2", signal_ids=("sig_1",)),
             Looked(waiting[1].id, "failed", "source.no_name", "No name.", keep_body=False),
