@@ -35,6 +35,8 @@ from beton.web.access.policy import check_policies
 from beton.web.access.repeats import Repeats
 from beton.web.access.signing_in import Entrance
 from beton.web.api import api_router
+from beton.web.inbound.callbacks import Callbacks
+from beton.web.inbound.coming_back import callbacks_router
 from beton.web.inbound.endpoint import Inbound
 from beton.web.injected import Hands, Jobs, Reach, TryRoute, provided
 from beton.web.observed import Observed
@@ -94,7 +96,7 @@ def create_app(
     entrance = Entrance(place.store, door, passwords or Passwords(), timedelta(days=place.settings.session_days))
     signing = [signing_in.router(entrance), *([oidc.router(entrance)] if place.settings.oidc_issuer else [])]
     app = Litestar(
-        route_handlers=[api_router(), *probes.HANDLERS, openapi, *signing, pages_router()],
+        route_handlers=[api_router(), *probes.HANDLERS, openapi, *signing, callbacks_router(Callbacks(place, door)), pages_router()],
         dependencies=provided(place, Hands(jobs, try_route, reach or Reach())),
         middleware=[Doorkeeper(place.store, door), Repeats(place.store)],
         guards=[no_forgery],

@@ -15,6 +15,7 @@ Unverified: that an empty list clears an attribute, and PATCH of a record by its
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -61,6 +62,11 @@ class AttioSettings(ChannelSettings):
     def address(self) -> str:
         """Which records."""
         return f"Attio {self.records}"
+
+    @property
+    def limit_key(self) -> str:
+        """One account, whatever is written there."""
+        return f"Attio {hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
 
     def check(self) -> None:
         """The key's letters, and the address."""

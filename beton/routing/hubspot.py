@@ -17,6 +17,7 @@ Unverified: the groups address (`/crm/properties/2026-03/{type}/groups`, after v
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -38,8 +39,8 @@ from beton.routing.webhook import Patience
 
 API = "https://api.hubapi.com"
 VERSION = "2026-03"
-PER_SECOND = 8.0
-"""Requests: of the 100 in ten seconds that every account has, something is left to others."""
+PER_SECOND = 2.0
+"""Batches, of up to four requests each: of the 100 requests in ten seconds that every account has, something is left to others."""
 
 BATCH = 25
 """Records in a request; HubSpot takes 100, but so many answers of records would be longer than what is read."""
@@ -67,6 +68,11 @@ class HubSpotSettings(ChannelSettings):
     def address(self) -> str:
         """Which records."""
         return f"HubSpot {self.records}"
+
+    @property
+    def limit_key(self) -> str:
+        """One account, whatever is written there."""
+        return f"HubSpot {hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
 
     @property
     def batch(self) -> int:

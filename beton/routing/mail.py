@@ -81,7 +81,7 @@ class MailSettings(ChannelSettings):
     )
     """Proves that whoever unsubscribes has had a mail. Made with the route, and never entered."""
     unsubscribe_at: str | None = Field(default=None, exclude=True)
-    """The address under which `/{token}` unsubscribes; known at the moment of use."""
+    """The address that unsubscribes as soon as a dot and the token stand behind it; known at the moment of use."""
 
     @property
     def address(self) -> str:
@@ -216,7 +216,7 @@ def compose(destination: MailSettings, message: Message, now: datetime) -> Email
 
 def unsubscribe_url(destination: MailSettings) -> str | None:
     """Where one click ends these mails; `None` where the server's address is not known."""
-    return None if destination.unsubscribe_at is None else f"{destination.unsubscribe_at}/{destination.unsubscribe_token}"
+    return None if destination.unsubscribe_at is None else f"{destination.unsubscribe_at}.{destination.unsubscribe_token}"
 
 
 def _lines(message: Message, leave: str | None) -> Iterator[str]:

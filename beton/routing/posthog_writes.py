@@ -70,6 +70,11 @@ class CohortSettings(PostHogWrites):
         """Host, project and cohort."""
         return f"{super().address} cohort {self.cohort_id}"
 
+    @property
+    def limit_key(self) -> str:
+        """One project, whatever is written there."""
+        return super().address
+
 
 async def annotate(
     destination: AnnotationSettings,

@@ -17,7 +17,7 @@ from beton.work.this_process import winding_down
 from beton.work.workplace import Workplace
 
 UNSUBSCRIBE = "/unsubscribe"
-"""The path under which a mail's token ends its route."""
+"""The path under which `<workspace>.<route>.<token>` of a mail ends its route: one part, so that no log shows a token."""
 
 
 class StoredOutbox:
@@ -72,14 +72,14 @@ def opened(place: Workplace, tx: Transaction, route_id: str) -> tuple[Channel, C
     """The channel of a route, and where it leads, with its secrets."""
     sealed = routes.destination(tx, route_id)
     kind = channel(sealed.kind)
-    return kind, settings_of(place, kind, sealed.settings)
+    return kind, settings_of(place, kind, sealed.settings, f"{tx.workspace_id}.{route_id}")
 
 
-def settings_of(place: Workplace, kind: Channel, stored: dict[str, object]) -> ChannelSettings:
-    """Settings as they are used: with the operator's word about where calls may go."""
+def settings_of(place: Workplace, kind: Channel, stored: dict[str, object], route: str = "") -> ChannelSettings:
+    """Settings as they are used: with the operator's word about where calls may go. `route` is the part of addresses that names the route."""
     here: dict[str, object] = {"allow_insecure": place.settings.allow_insecure_hosts, "allow_local": place.settings.only_here}
     if "unsubscribe_at" in kind.settings.model_fields:
-        here["unsubscribe_at"] = place.settings.address + UNSUBSCRIBE
+        here["unsubscribe_at"] = f"{place.settings.address}{UNSUBSCRIBE}/{route}" if route else None
     return kind.settings.model_validate(stored | here)
 
 

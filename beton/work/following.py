@@ -253,7 +253,7 @@ def _seen(tx: Transaction, found: Sequence[Signal]) -> tuple[Seen, ...]:
             promise=promises.get(said[key].backtest_id or ""),
             sent=tuple(sorted((Sent(each, called.get(each.route_id, "a removed route")) for each in sent[one.id]), key=lambda each: each.route)),
             feedback=given.get(one.id),
-            owner=None if one.owner_id is None else owners.get(one.owner_id, "somebody who has left"),
+            owner=owner_name(one.owner_id, owners),
         )
         for one in found
         for key in [(one.hypothesis_id, one.hypothesis_version)]
@@ -263,6 +263,17 @@ def _seen(tx: Transaction, found: Sequence[Signal]) -> tuple[Seen, ...]:
 def owner_names(tx: Transaction) -> dict[str, str]:
     """Members and keys by id."""
     return {one.id: one.name for one in members.every(tx)} | {one.id: one.name for one in api_keys.every(tx)}
+
+
+def owner_name(owner_id: str | None, known: Mapping[str, str]) -> str | None:
+    """Whose a signal is, in words. People who claim in Slack have no account here: their name is in the id."""
+    if owner_id is None:
+        return None
+    where, _, who = owner_id.partition(":")
+    if where == "slack" and who:
+        user_id, _, name = who.partition(":")
+        return f"{name or user_id} in Slack"
+    return known.get(owner_id, "somebody who has left")
 
 
 def fired_hypotheses(place: Workplace, also: str = "") -> dict[str, str]:

@@ -28,7 +28,7 @@ NASTY = "Acme\r\nBcc: everyone@example.com\r\n\r\n<script>\x00\u2028\u202e"
 
 def box(port: int, **changes) -> MailSettings:
     fields = {"to": "ada@example.com", "sender": "beton@acme.example", "host": "127.0.0.1", "port": port, "security": "none"}
-    return MailSettings.model_validate(fields | {"unsubscribe_at": "https://beton.example.com/unsubscribe/rte_1"} | changes)
+    return MailSettings.model_validate(fields | {"unsubscribe_at": "https://beton.example.com/unsubscribe/wsp_1.rte_1"} | changes)
 
 
 async def here(name: str, port: int) -> list[str]:
@@ -73,7 +73,7 @@ def test_one_click_ends_the_mails_as_rfc_8058_has_it(mailbox):
 
     (mail,) = mailbox.mails
     assert mail["List-Unsubscribe-Post"] == "List-Unsubscribe=One-Click"
-    assert mail["List-Unsubscribe"] == f"<https://beton.example.com/unsubscribe/rte_1/{destination.unsubscribe_token}>"
+    assert mail["List-Unsubscribe"] == f"<https://beton.example.com/unsubscribe/wsp_1.rte_1.{destination.unsubscribe_token}>"
     assert unsubscribe_url(destination) in mail.get_content()
     assert len(destination.unsubscribe_token) >= 32
     assert destination.unsubscribe_token != box(1).unsubscribe_token

@@ -15,7 +15,7 @@ from litestar.types import Scope
 from beton.web.access.cookies import csrf_of
 
 TEMPLATES = Path(__file__).parent.parent / "templates"
-NOT_PAGES = ("/api/", "/openapi.json", "/healthz", "/readyz", "/metrics")
+NOT_PAGES = ("/api/", "/openapi.json", "/healthz", "/readyz", "/metrics", "/slack/")
 
 
 def is_page(scope: Scope) -> bool:

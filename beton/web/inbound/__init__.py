@@ -1,1 +1,1 @@
-"""What others send us on their own account: events of PostHog's webhook destination."""
+"""What others send us on their own account: events of PostHog's webhook destination, clicks in Slack, the end of mails."""

@@ -14,6 +14,7 @@ from tests.web.access.people import Address, addresses, member, program
 
 STRANGERS = {
     "/healthz", "/readyz", "/metrics", "/openapi.json", "/sign-in", "/link/{token:str}", "/static/{digest:str}/{name:str}",
+    "/unsubscribe/{token:str}", "/slack/{workspace:str}/{route:str}",
 }  # fmt: skip
 """What is open to everyone. Whatever is added here needs a reason."""
 
