@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from beton.lifecycle import Status
 from beton.store import hypotheses
+from beton.work.attending import asking
 from beton.work.workplace import Workplace
 
 
@@ -20,5 +21,6 @@ def navigation(place: Workplace) -> Navigation:
     """Counted anew for each page: the tables have indexes for it."""
     with place.store.reading() as tx:
         counts = hypotheses.count_by_status(tx)
-    waiting = {"review": counts[Status.PROPOSED]}
+        asks = len(asking(tx))
+    waiting = {"review": counts[Status.PROPOSED], "scoreboard": asks}
     return Navigation({name: number for name, number in waiting.items() if number})

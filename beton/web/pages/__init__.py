@@ -41,6 +41,7 @@ from beton.web.pages import (
     progress,
     review,
     routing,
+    scoreboard,
     settings,
     signals,
     start,
@@ -50,6 +51,22 @@ from beton.web.pages import (
 
 def pages_router() -> Router:
     """All screens."""
-    screens = (assets, home, review, hypotheses, pictures, writing, decisions, progress, signals, routing, settings, data, start, api_help)
+    screens = (
+        assets,
+        home,
+        review,
+        hypotheses,
+        pictures,
+        writing,
+        decisions,
+        progress,
+        signals,
+        scoreboard,
+        routing,
+        settings,
+        data,
+        start,
+        api_help,
+    )
     handlers = [handler for screen in screens for handler in screen.HANDLERS]
     return Router(path="/", route_handlers=handlers, dependencies={"page": Provide(page.page_of, sync_to_thread=False)})

@@ -18,9 +18,11 @@ from beton.web.injected import TheHands, ThePlace
 from beton.web.pages import pictures
 from beton.web.pages.page import FormFields, Page, ThePage
 from beton.web.pages.review import Search, wanted
+from beton.web.pages.scoreboard import words
 from beton.work import becoming, looking, reviewing
 from beton.work.backtesting import default_as_of
 from beton.work.drafting import as_text
+from beton.work.scoreboard import SHOWN, line
 
 AT_ONCE = 50
 WINDOW_DAYS = 90
@@ -78,6 +80,8 @@ def show(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str]) -> Respon
         areas=mosaic(sight.proposal.judged["closed"]) if sight.proposal.judged else (),
         pictures=pictures.around(page, sight.proposal, told),
         others=_others(page, place, hypothesis_id),
+        score_line=line(place, hypothesis_id) if sight.hypothesis.status in SHOWN or sight.hypothesis.fired_count else None,
+        **words(),
     )
 
 

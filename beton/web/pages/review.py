@@ -17,6 +17,7 @@ from beton.web.access.policy import needs
 from beton.web.injected import ThePlace
 from beton.web.pages.page import Page, ThePage
 from beton.work import reviewing
+from beton.work.attending import attention
 
 AT_ONCE = 25
 Search = Annotated[str, QueryParameter(name="q", max_length=200)]
@@ -44,6 +45,7 @@ def review(
         just=decided(page, done, how),
         why=None if found.proposals or after else reviewing.explained(place),
         bar=place.bar,
+        attention=attention(place),
     )
 
 

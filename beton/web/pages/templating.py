@@ -20,6 +20,7 @@ SCREENS = (
     ("review", "/review", "Review", "r"),
     ("hypotheses", "/hypotheses", "Hypotheses", "h"),
     ("signals", "/signals", "Signals", "s"),
+    ("scoreboard", "/scoreboard", "Scoreboard", "b"),
     ("data", "/data", "Data", "d"),
     ("routing", "/routing", "Routing", "o"),
     ("settings", "/settings", "Settings", "e"),
