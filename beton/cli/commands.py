@@ -55,6 +55,20 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "enable": ("beton.cli.routes:enable", "Send to a route again."),
         },
     ),
+    "sources": (
+        "Where PostHog sends events to, the moment they happen.",
+        {
+            "add": ("beton.cli.sources:add", "Make an address for the events of a connection."),
+            "list": ("beton.cli.sources:show", "List the sources and how they do."),
+            "test": ("beton.cli.sources:try_out", "Wait for an event, and show how it is read."),
+            "map": ("beton.cli.sources:remap", "Say where in the body the parts of an event stand."),
+            "activate": ("beton.cli.sources:activate", "Let a source make signals."),
+            "disable": ("beton.cli.sources:disable", "Take nothing at a source any more."),
+            "rotate": ("beton.cli.sources:rotate", "Give a source another address."),
+            "log": ("beton.cli.sources:log", "List what came in, and what became of it."),
+            "remove": ("beton.cli.sources:remove", "Remove a source with its addresses and its log."),
+        },
+    ),
     "members": (
         "Who may sign in.",
         {
@@ -64,6 +78,13 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "remove": ("beton.cli.members:remove", "Put a member out."),
             "reset": ("beton.cli.members:reset", "Make a link for a new password."),
             "link": ("beton.cli.members:link", "Make a link that signs a member in, once."),
+        },
+    ),
+    "person": (
+        "What is known of one person.",
+        {
+            "erase": ("beton.cli.person:erase", "Erase a person everywhere."),
+            "export": ("beton.cli.person:export", "Print all that is known of a person."),
         },
     ),
     "workspaces": (

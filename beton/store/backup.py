@@ -13,6 +13,7 @@ A digest is the sum of the SHA-256 of the rows, so it does not depend on their o
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import json
@@ -161,9 +162,15 @@ def _write_table(packed: gzip.GzipFile, connection: sa.Connection, table: sa.Tab
 
 def _encoded(connection: sa.Connection, table: sa.Table) -> Iterator[bytes]:
     """The rows as lines of JSON, the same from every database."""
-    rows = connection.execution_options(yield_per=AT_ONCE).execute(sa.select(table))
-    for row in rows:
-        yield _dumped([value.isoformat() if isinstance(value, datetime) else value for value in row])
+    with connection.execution_options(yield_per=AT_ONCE).execute(sa.select(table)) as rows:
+        for row in rows:
+            yield _dumped([_told(value) for value in row])
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else value
 
 
 def _sum(lines: Iterable[bytes]) -> Counted:
@@ -218,9 +225,17 @@ def _decoded(table: sa.Table, line: bytes, path: Path) -> list[Any]:
     try:
         values = json.loads(line)
         pairs = zip(table.columns, values, strict=True)
-        return [datetime.fromisoformat(value) if isinstance(column.type, Instant) and value is not None else value for column, value in pairs]
+        return [_meant(column.type, value) for column, value in pairs]
     except (ValueError, TypeError) as error:
         raise UnusableBackup(f"{path}: a row of {table.name} cannot be read.") from error
+
+
+def _meant(kind: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    if isinstance(kind, Instant):
+        return datetime.fromisoformat(value)
+    return base64.b64decode(value, validate=True) if isinstance(kind, sa.LargeBinary) else value
 
 
 def _insert(connection: sa.Connection, table: sa.Table, rows: Iterator[list[Any]]) -> None:
