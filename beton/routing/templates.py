@@ -50,7 +50,7 @@ def check_template(text: str) -> None:
     if "{{" in left or "}}" in left:
         faults.append(Fault("template", "a blank is not closed, or not opened"))
     faults += [Fault("template", f"{{{{{name}}}}} is missing") for name in REQUIRED if name not in used]
-    if not text.isprintable() and any(not (letter.isprintable() or letter in "\n\t\r") for letter in text):
+    if any(not (letter.isprintable() or letter in "\n\t\r") for letter in text):
         faults.append(Fault("template", "it holds control characters"))
     if faults:
         fix = f"Variables are: {', '.join(VARIABLES)}. Needed are: {', '.join(REQUIRED)}."

@@ -192,6 +192,14 @@ def retry_all(tx: Transaction, *, since: datetime, route_id: str | None, actor: 
     return len(found)
 
 
+def drop_waiting(tx: Transaction, *, actor: str) -> int:
+    """Give up all that has not left; how many there were."""
+    waiting = sa.update(DeliveryRow).where(col(DeliveryRow.status).in_(WAITING), col(DeliveryRow.leased_until).is_(None))
+    dropped = tx.count(waiting.values(status=str(DeliveryStatus.DEAD), next_attempt_at=None, last_error="Given up while all sending was stopped."))
+    audit.write(tx, actor, "delivery.drop_waiting", "workspace", tx.workspace_id, after={"deliveries": dropped})
+    return dropped
+
+
 def given_up(tx: Transaction, *, since: datetime, route_id: str | None = None, most: int = 1000) -> int:
     """How many `retry_all` would send again, counted up to `most`."""
     query = sa.select(col(DeliveryRow.id)).where(*_given_up(since, route_id)).limit(most)

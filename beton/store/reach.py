@@ -255,8 +255,8 @@ def start(tx: Transaction, *, actor: str) -> bool:
 
 
 def locked_workspace(tx: Transaction) -> WorkspaceRow:
-    """The workspace's row, kept from others until this transaction is over."""
-    query = sa.select(WorkspaceRow).where(col(WorkspaceRow.id) == tx.workspace_id).with_for_update()
+    """The workspace's row, kept from others until this transaction is over; rows that belong to it may be written meanwhile."""
+    query = sa.select(WorkspaceRow).where(col(WorkspaceRow.id) == tx.workspace_id).with_for_update(key_share=True)
     return tx.session.execute(query.execution_options(populate_existing=True)).scalars().one()
 
 

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from beton.errors import BadInput, Fault
+from beton.routing.channels import channel
 from beton.signals import Delivery, DeliveryStatus, Signal
-from beton.store import deliveries, hypotheses, notices, routes, signals
+from beton.store import deliveries, hypotheses, notices, reach, routes, signals
 from beton.store.records import DeliveryAttempt, Route
 from beton.store.store import Transaction
 from beton.work.workplace import Workplace
@@ -123,12 +125,45 @@ def subscribe(place: Workplace, route: str, *, notices: bool, actor: str) -> Rou
 
 
 def retry(place: Workplace, delivery_id: str, *, actor: str) -> Delivery:
-    """Send one again."""
+    """Send one again; one that has arrived only where the receiver knows a repetition by its id."""
     with place.store.transaction() as tx:
-        return deliveries.retry(tx, delivery_id, actor=actor)
+        found = routes.get(tx, deliveries.get(tx, delivery_id).route_id)
+        return deliveries.retry(tx, delivery_id, actor=actor, arrived_too=channel(found.kind).effect == "idempotent")
 
 
-def retry_all(place: Workplace, *, since: datetime, route: str | None, actor: str) -> int:
-    """Send everything again that was given up or is in doubt since an instant. How many there were."""
+def resolve(place: Workplace, delivery_id: str, *, arrived: bool, actor: str) -> Delivery:
+    """Say of one in doubt whether it arrived; where it did not, it is sent again."""
     with place.store.transaction() as tx:
-        return deliveries.retry_all(tx, since=since, route_id=None if route is None else routes.get(tx, route).id, actor=actor)
+        return deliveries.resolve(tx, delivery_id, arrived=arrived, actor=actor)
+
+
+def retry_all(place: Workplace, *, since: datetime, route: str | None, actor: str, arrived_too: bool = False) -> int:
+    """Send everything again that was given up since an instant, with `arrived_too` also what has arrived. How many there were."""
+    with place.store.transaction() as tx:
+        found = None if route is None else routes.get(tx, route)
+        if arrived_too:
+            _only_idempotent(found)
+        return deliveries.retry_all(tx, since=since, route_id=found and found.id, actor=actor, arrived_too=arrived_too)
+
+
+def stop(place: Workplace, *, actor: str, reason: str | None = None) -> reach.Stopped:
+    """Send nothing of this workspace until somebody starts it again."""
+    with place.store.transaction() as tx:
+        return reach.stop(tx, actor=actor, reason=reason)
+
+
+def start(place: Workplace, *, actor: str, drop: bool = False) -> int:
+    """Send again. What has waited goes, or with `drop` is given up; how many of these there were."""
+    with place.store.transaction() as tx:
+        was = reach.start(tx, actor=actor)
+        return deliveries.drop_waiting(tx, actor=actor) if was and drop else 0
+
+
+def _only_idempotent(route: Route | None) -> None:
+    """Refuse to repeat to people what has arrived: they would read it twice."""
+    if route is None or channel(route.kind).effect != "idempotent":
+        raise BadInput(
+            "What has arrived is sent again only along one route whose receiver knows a repetition.",
+            [Fault("route", "has to be of such a kind")],
+            fix="Name a webhook or a CRM route.",
+        )

@@ -5,10 +5,23 @@ from __future__ import annotations
 from datetime import timedelta
 
 from beton.lifecycle import Status
-from beton.store import audit, connections, deliveries, hypotheses, inbound_events, kept_answers, ledger, live, sessions, taxonomies
+from beton.store import (
+    audit,
+    connections,
+    deliveries,
+    hypotheses,
+    inbound_events,
+    kept_answers,
+    ledger,
+    live,
+    reach,
+    send_limits,
+    sessions,
+    taxonomies,
+)
 from beton.store.rotation import reseal_all
 from beton.store.store import Transaction
-from beton.work.sweeping import scopes_of
+from beton.work.live_state import PEOPLE, scopes_of, starts_of
 from beton.work.workplace import Workplace
 
 LIVING = (Status.APPROVED, Status.PAUSED)
@@ -26,6 +39,8 @@ def tidy(place: Workplace) -> dict[str, int]:
             "live_state": _drop_ended(tx),
             "sessions": sessions.drop_ended(tx, timedelta(hours=chosen.session_idle_hours)),
             "kept_answers": kept_answers.drop_old(tx),
+            "snoozes": reach.drop_ended(tx),
+            "send_limits": send_limits.drop_unused(tx),
             "inbound_bodies": inbound_events.drop_bodies(tx, chosen.inbound_body_days),
             "inbound_events": inbound_events.drop_old(tx, timedelta(days=chosen.keep_ids_days)),
             "audit_entries": audit.drop_old(tx, timedelta(days=chosen.keep_audit_days)),
@@ -37,6 +52,6 @@ def _drop_ended(tx: Transaction) -> int:
     dropped = 0
     for connection in connections.every(tx):
         living = hypotheses.every(tx, connection_id=connection.id, statuses=LIVING)
-        scopes = [scope for row in living for scope in scopes_of(row)]
+        scopes = [scope for row in living for scope in (PEOPLE, *scopes_of(row), *starts_of(row))]
         dropped += live.keep_only(tx, connection.id, scopes, [(row.id, row.version) for row in living])
     return dropped

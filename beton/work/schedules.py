@@ -18,6 +18,7 @@ from dbos import DBOS, SetWorkflowID
 from beton.errors import BetonError
 from beton.store import connections, hypotheses, runs
 from beton.store.durable import Durable, start_durable, stop_durable
+from beton.store.escalating import escalate
 from beton.store.records import Connection, Run
 from beton.work.asking import question_from
 from beton.work.broken_runs import end_broken_runs
@@ -107,6 +108,7 @@ def sweep_tick(scheduled_at: datetime, context: Any) -> None:  # noqa: ARG001 - 
     for workspace_id in all_workspaces():
         with working_for(workspace_id):
             wake_snoozed()
+            escalate_unclaimed()
             end_broken_runs()
             for connection_id in connection_ids():
                 sweep_connection(connection_id)
@@ -123,6 +125,13 @@ def wake_snoozed() -> list[str]:
     """Back to review, those whose date has come."""
     with the_place().store.transaction() as tx:
         return [one.id for one in hypotheses.wake_due(tx)]
+
+
+@DBOS.step()
+def escalate_unclaimed() -> int:
+    """To whom their routes name next, those that nobody has claimed in time."""
+    with the_place().store.transaction() as tx:
+        return escalate(tx)
 
 
 @DBOS.step()

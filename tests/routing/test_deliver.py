@@ -13,7 +13,10 @@ import pytest
 from beton.demo.receiver import Receiver
 from beton.errors import StoreError
 from beton.routing import webhook
+from beton.routing.channels import CHANNELS
 from beton.routing.deliver import FAILURES, LEASE, WIDEST, deliver_due
+from beton.routing.destinations import WebhookSettings
+from beton.routing.outcomes import Outcome
 from beton.routing.schedule import GAPS
 from beton.routing.webhook import Patience, open_client
 from beton.signals import DeliveryStatus
@@ -288,3 +291,97 @@ def test_when_the_store_fails_what_is_under_way_elsewhere_is_still_written_down(
 
     assert {one.status for one in ailing.of("rte_2")} == {DeliveryStatus.DELIVERED}
     assert {one.status for one in ailing.of("rte_1")} == {DeliveryStatus.PENDING}
+
+
+class Uncertain:
+    """A channel whose answers are told beforehand; `asked` are the messages of each request."""
+
+    def __init__(self, *kinds, batch=1, **more):
+        self.kinds, self.asked, self.more = list(kinds), [], more
+        self.batch = batch
+
+    def channel(self):
+        one = replace(CHANNELS["slack"], send=self.send, per_second=None)
+        return one if self.batch == 1 else replace(one, send_many=self.send_many)
+
+    async def send_many(self, destination, messages, *, client, clock, resolve):
+        self.asked.append([one.message_id for one in messages])
+        return [Outcome(self.kinds.pop(0) if self.kinds else "delivered", 1, **self.more) for _ in messages]
+
+    async def send(self, destination, message, *, client, clock, resolve):
+        return (await self.send_many(destination, [message], client=client, clock=clock, resolve=resolve))[0]
+
+
+class Several(WebhookSettings):
+    """A destination that takes three messages at once."""
+
+    @property
+    def batch(self):
+        return 3
+
+
+def send_all(outbox, receiver, **more):
+    outbox.channel = receiver.channel()
+    return asyncio.run(deliver_due(outbox, clock=outbox.clock, rng=random.Random(7), **more))
+
+
+def test_a_lost_answer_leaves_a_message_in_doubt_and_it_is_not_sent_again(outbox, clock):
+    receiver = Uncertain("delivered", "in_doubt", "delivered")
+    outbox.add_route("rte_1", "http://127.0.0.1:9/", signals(3))
+
+    report = send_all(outbox, receiver)
+    clock.advance(days=3)
+    again = send_all(outbox, receiver)
+
+    assert (report.delivered + again.delivered, report.in_doubt, again.in_doubt) == (2, 1, 0)
+    assert len(receiver.asked) == 3
+    assert sorted(one.status for one in outbox.of("rte_1")) == ["delivered", "delivered", "in_doubt"]
+
+
+def test_several_messages_go_in_one_request_and_each_is_written_down(outbox):
+    receiver = Uncertain("delivered", "refused", "delivered", batch=3)
+    outbox.add_route("rte_1", "http://127.0.0.1:9/", [*signals(6), a_signal(99, unit_id=None)])
+    outbox.destinations["rte_1"] = Several(url="http://127.0.0.1:9/", secret=SECRET)
+
+    report = send_all(outbox, receiver)
+
+    assert [len(one) for one in receiver.asked] == [3, 3]
+    assert (report.delivered, report.failed, report.dead, report.by_route["rte_1"]) == (5, 1, 1, 6)
+
+
+def test_a_lane_waits_for_its_slot_and_gives_back_what_it_did_not_send(outbox):
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            raise asyncio.CancelledError
+
+    outbox.wait = timedelta(seconds=0.5)
+    outbox.add_route("rte_1", "http://127.0.0.1:9/", signals(5))
+    receiver = Uncertain()
+
+    with pytest.raises(asyncio.CancelledError):
+        send_all(outbox, receiver, sleep=sleep)
+
+    assert (slept, len(receiver.asked)) == ([0.5, 0.5, 0.5], 2)
+    assert len(outbox.claim("rte_1", 9)) == 3, "at once, not when a lease is over"
+
+
+def test_a_wish_for_patience_counts_for_the_whole_route(outbox, clock):
+    with serving(answer(503, "Retry-After: 600")) as url:
+        outbox.add_route("rte_1", url, signals(5))
+        run(outbox)
+        clock.advance(minutes=9)
+        assert run(outbox).attempts == 0
+        clock.advance(minutes=1)
+        assert run(outbox).attempts == 1
+
+
+def test_attempts_of_an_earlier_round_do_not_count(outbox, clock, receiver):
+    receiver.fail_with(500)
+    outbox.add_route("rte_1", receiver.url, signals(1))
+    (key,) = outbox.deliveries
+    outbox.deliveries[key] = outbox.deliveries[key].model_copy(update={"attempts": 10, "attempts_before": 10})
+
+    assert (run(outbox).failed, outbox.of("rte_1")[0].next_attempt_at is not None) == (1, True)

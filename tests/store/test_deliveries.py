@@ -6,7 +6,7 @@ import pytest
 from beton.errors import Conflict
 from beton.lifecycle import Action
 from beton.signals import AttemptOutcome, Claim, DeliveryStatus
-from beton.store import deliveries, hypotheses, routes, signals
+from beton.store import audit, deliveries, hypotheses, routes, signals
 from beton.store.records import Connection, Hypothesis, Route
 from beton.store.store import Store
 from tests.conftest import Clock
@@ -151,3 +151,150 @@ def test_overdue_leases_may_be_put_in_doubt_instead_of_sent_twice(store: Store, 
         assert deliveries.doubt_overdue(tx, route.id) == 3
         assert len(deliveries.listing(tx, status=DeliveryStatus.IN_DOUBT).data) == 3
     assert len(claim(store)) == 27
+
+
+def failed(clock: Clock, **by: float) -> AttemptOutcome:
+    return AttemptOutcome(status=DeliveryStatus.FAILED, status_code=503, error="busy", next_attempt_at=clock.now + timedelta(**by))
+
+
+def test_what_was_never_tried_goes_before_what_is_tried_again(store: Store, hypothesis: Hypothesis, clock: Clock) -> None:
+    for one in claim(store, limit=3):
+        settle(store, one, failed(clock, seconds=1))
+    clock.advance(timedelta(hours=1))
+    with store.transaction() as tx:
+        signals.record(tx, hypothesis.id, 1, [finding("news", clock.now)])
+    claimed = claim(store)
+    assert [one.delivery.attempts for one in claimed] == [0] * 28 + [1] * 3, "though the retries have been due for longer than the news"
+
+
+def test_a_message_in_doubt_waits_for_a_person_who_says_whether_it_arrived(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    first, second = claim(store, limit=2)
+    assert settle(store, first, AttemptOutcome(status=DeliveryStatus.IN_DOUBT, error="no answer")) is DeliveryStatus.IN_DOUBT
+    clock.advance(LEASE)
+    with store.transaction() as tx:
+        deliveries.doubt_overdue(tx, route.id)
+        assert deliveries.retry_all(tx, since=clock.now - timedelta(days=1), route_id=None, actor="ada") == 0, "not by the heap"
+    clock.advance(timedelta(days=30))
+    assert {first.delivery.id, second.delivery.id}.isdisjoint({one.delivery.id for one in claim(store, limit=10)})
+    with store.transaction() as tx:
+        arrived = deliveries.resolve(tx, first.delivery.id, arrived=True, actor="ada")
+        again = deliveries.resolve(tx, second.delivery.id, arrived=False, actor="ada")
+    assert (arrived.status, arrived.delivered_at) == (DeliveryStatus.DELIVERED, clock.now)
+    assert (again.status, again.message_id) == (DeliveryStatus.PENDING, second.delivery.message_id)
+    with pytest.raises(Conflict), store.transaction() as tx:
+        deliveries.resolve(tx, first.delivery.id, arrived=False, actor="ada")
+
+
+def test_a_worker_that_was_only_slow_may_still_resolve_the_doubt(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    arrived, refused = claim(store, limit=2)
+    clock.advance(LEASE)
+    with store.transaction() as tx:
+        deliveries.doubt_overdue(tx, route.id)
+    assert settle(store, arrived, DELIVERED) is DeliveryStatus.DELIVERED
+    assert settle(store, refused, failed(clock, minutes=1)) is DeliveryStatus.FAILED, "it surely did not arrive: no doubt any more"
+
+
+def test_a_doubt_that_a_person_has_resolved_is_not_a_late_worker_s_business(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    (late,) = claim(store, limit=1)
+    clock.advance(LEASE)
+    with store.transaction() as tx:
+        deliveries.doubt_overdue(tx, route.id)
+        deliveries.resolve(tx, late.delivery.id, arrived=False, actor="ada")
+    with pytest.raises(Conflict):
+        settle(store, late, DELIVERED)
+
+
+def test_what_is_sent_again_gets_all_its_attempts_anew(store: Store, hypothesis: Hypothesis, clock: Clock) -> None:
+    (one,) = claim(store, limit=1)
+    settle(store, one, AttemptOutcome(status=DeliveryStatus.DEAD, error="refused"))
+    with store.transaction() as tx:
+        revived = deliveries.retry(tx, one.delivery.id, actor="ada")
+    assert (revived.attempts, revived.attempts_before) == (1, 1)
+    with store.transaction() as tx:
+        deliveries.retry_all(tx, since=clock.now - timedelta(days=1), route_id=None, actor="ada")
+
+
+def test_what_arrived_is_sent_again_only_where_that_is_asked_for(store: Store, hypothesis: Hypothesis, clock: Clock) -> None:
+    (one,) = claim(store, limit=1)
+    settle(store, one, DELIVERED)
+    since = clock.now - timedelta(days=1)
+    with pytest.raises(Conflict), store.transaction() as tx:
+        deliveries.retry(tx, one.delivery.id, actor="ada")
+    with store.transaction() as tx:
+        assert deliveries.retry_all(tx, since=since, route_id=None, actor="ada") == 0
+        assert deliveries.retry_all(tx, since=since, route_id=None, actor="ada", arrived_too=True) == 1
+    assert one.delivery.id in {each.delivery.id for each in claim(store)}
+
+
+def test_a_route_that_fails_for_five_days_is_paused_and_says_so(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    def fail() -> None:
+        (one,) = claim(store, limit=1)
+        settle(store, one, failed(clock, hours=1))
+
+    for _ in range(12):
+        fail()
+        clock.advance(timedelta(hours=9))
+    with store.reading() as tx:
+        assert routes.get(tx, route.id).enabled, "4 days and 3 hours"
+    clock.advance(timedelta(days=1))
+    fail()
+    with store.reading() as tx:
+        paused = routes.get(tx, route.id)
+        (entry,) = audit.entries(tx, object_id=route.id, limit=1)
+    assert (paused.enabled, entry.actor, entry.action) == (False, "beton", "route.switch")
+    assert "nothing has arrived since" in (paused.problem or "")
+    assert claim(store) == [], "what waits is kept"
+    with store.transaction() as tx:
+        again = routes.switch(tx, route.id, enabled=True, actor="ada")
+    assert (again.problem, again.failures, again.failing_since) == (None, 0, None)
+    fail()
+    with store.reading() as tx:
+        assert routes.get(tx, route.id).enabled, "it has another five days"
+
+
+def test_one_arrival_ends_the_count_of_failures(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    for number in range(12):
+        (one,) = claim(store, limit=1)
+        settle(store, one, DELIVERED if number == 6 else failed(clock, hours=1))
+        clock.advance(timedelta(hours=11))
+    with store.reading() as tx:
+        found = routes.get(tx, route.id)
+    assert (found.enabled, found.failures) == (True, 5)
+
+
+def test_two_failures_in_a_week_pause_nothing(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    for _ in range(2):
+        (one,) = claim(store, limit=1)
+        settle(store, one, failed(clock, days=1))
+        clock.advance(timedelta(days=6))
+    with store.reading() as tx:
+        assert routes.get(tx, route.id).enabled
+
+
+def test_a_receiver_that_asked_for_rest_gets_nothing_until_it_is_over(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    with store.transaction() as tx:
+        routes.rest(tx, route.id, clock.now + timedelta(minutes=10))
+        routes.rest(tx, route.id, clock.now + timedelta(minutes=5))
+    clock.advance(timedelta(minutes=9))
+    assert claim(store) == []
+    with store.reading() as tx:
+        assert deliveries.waiting_since(tx) is None, "nobody is late who was asked to wait"
+    clock.advance(timedelta(minutes=1))
+    assert len(claim(store)) == 30
+
+
+def test_a_lease_given_back_is_free_at_once(store: Store, hypothesis: Hypothesis) -> None:
+    (one,) = claim(store, limit=1)
+    with store.transaction() as tx:
+        assert deliveries.release_lease(tx, one.delivery.id, one.lease)
+        assert not deliveries.release_lease(tx, one.delivery.id, one.lease)
+    assert claim(store, limit=1)[0].delivery.id == one.delivery.id
+
+
+def test_what_is_to_wait_for_its_hour_is_not_due_before(store: Store, hypothesis: Hypothesis, route: Route, clock: Clock) -> None:
+    with store.transaction() as tx:
+        assert deliveries.postpone(tx, route.id, after=clock.now, until=clock.now + timedelta(days=1)) == 0, "written down by then"
+        assert deliveries.postpone(tx, route.id, after=clock.now - timedelta(hours=1), until=clock.now + timedelta(days=1)) == 30
+        assert (deliveries.due_routes(tx), deliveries.waiting_since(tx)) == ([], None)
+    clock.advance(timedelta(days=1))
+    assert len(claim(store)) == 30

@@ -22,6 +22,7 @@ from tests.store.steps import a_webhook, approved, decide, finding
 
 NOTHING = {
     "delivery_attempts": 0, "sampled_values": 0, "requests": 0, "live_state": 0, "sessions": 0, "kept_answers": 0,
+    "snoozes": 0, "send_limits": 0,
     "inbound_bodies": 0, "inbound_events": 0, "audit_entries": 0, "resealed": 0,
 }  # fmt: skip
 

@@ -137,8 +137,7 @@ def read_delivery(place: ThePlace, delivery_id: FromPath[str]) -> DeliveryDetail
 )
 def retry_delivery(place: ThePlace, actor: TheActor, delivery_id: FromPath[str]) -> DeliveryRead:
     """Send again what failed, was given up or is in doubt. The message id stays, so that a receiver that keeps it acts once."""
-    with place.store.transaction() as tx:
-        return DeliveryRead.of(deliveries.retry(tx, delivery_id, actor=actor))
+    return DeliveryRead.of(dispatching.retry(place, delivery_id, actor=actor))
 
 
 @post(
