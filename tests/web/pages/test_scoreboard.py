@@ -7,9 +7,11 @@ from beton.store import alarms, audit, holdouts, hypotheses
 from beton.store.alarms import DriftAlarm
 from beton.store.store import Store
 from tests.conftest import Clock
+from tests.web.pages.browser import THEMES, Eyes
 from tests.web.pages.conftest import Person, read
 from tests.web.pages.live import Desk
 from tests.web.pages.proved import prove
+from tests.web.pages.test_live_in_a_browser import look_at
 
 
 @pytest.fixture
@@ -79,3 +81,18 @@ def test_who_may_not_decide_sees_no_buttons(alarm: DriftAlarm, viewer: Person):
     assert "Below its promise." in page.text
     assert not page.all("button", name="answer")
     assert viewer.post(f"/alarms/{alarm.id}/answer", {"answer": "kept"}).status_code == 403
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_screens_are_accessible(alarm: DriftAlarm, eyes: Eyes, theme: str):
+    screens = {"scoreboard": "/scoreboard", "hypothesis-live": f"/hypotheses/{alarm.hypothesis_id}", "review-attention": "/review"}
+    look_at(eyes, screens, theme)
+
+
+def test_an_alarm_can_be_answered_without_script(alarm: DriftAlarm, eyes: Eyes, store: Store):
+    with eyes.page(scripts=False) as window:
+        window.goto("/scoreboard")
+        window.get_by_role("button", name="Pause").click()
+        window.wait_for_url("**/scoreboard")
+    with store.reading() as tx:
+        assert hypotheses.get(tx, alarm.hypothesis_id).status is Status.PAUSED
