@@ -16,8 +16,9 @@ from sqlmodel import col
 from beton.errors import BadInput, Fault, NotFound
 from beton.roles import Permission
 from beton.store import audit
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
 from beton.store.people_tables import ApiKeyRow
+from beton.store.prepared import prepared
 from beton.store.records import ApiKey
 from beton.store.store import Store, Transaction
 
@@ -26,6 +27,12 @@ SHOWN = len(PREFIX) + 6
 CHECK = 6
 NOTED_EVERY = timedelta(minutes=1)
 """How exactly the last use of a key is known."""
+
+_KEYS = table_of(ApiKeyRow).c
+_KEY = sa.select(*_KEYS).where(_KEYS.digest == sa.bindparam("digest"), _KEYS.revoked_at.is_(None))
+"""Whose key: asked before a workspace is known."""
+
+_EVERY = prepared(sa.select(*(_KEYS[name] for name in ApiKey.model_fields)).order_by(_KEYS.created_at, _KEYS.id))
 
 _FORM = re.compile(rf"{PREFIX}([A-Za-z0-9_-]{{43}})([A-Za-z0-9_-]{{{CHECK}}})")
 
@@ -63,9 +70,8 @@ def holder(store: Store, text: str) -> tuple[str, ApiKey] | None:
         return None
     digest = _digest(text)
     with store.everywhere(secret=digest) as session:
-        found = session.execute(sa.select(ApiKeyRow).where(col(ApiKeyRow.digest) == digest, col(ApiKeyRow.revoked_at).is_(None)))
-        row = found.scalars().first()
-        return None if row is None else (row.workspace_id, _value(row))
+        row = session.connection().execute(_KEY, {"digest": digest}).first()
+    return None if row is None else (row.workspace_id, ApiKey(**{name: row._mapping[name] for name in ApiKey.model_fields}))
 
 
 def note_use(store: Store, key: ApiKey) -> None:
@@ -78,8 +84,7 @@ def note_use(store: Store, key: ApiKey) -> None:
 
 def every(tx: Transaction) -> list[ApiKey]:
     """All keys, revoked ones too, oldest first."""
-    rows = tx.session.execute(sa.select(ApiKeyRow).order_by(col(ApiKeyRow.created_at), col(ApiKeyRow.id))).scalars()
-    return [_value(row) for row in rows]
+    return [ApiKey(**row._mapping) for row in tx.rows(_EVERY)]
 
 
 def revoke(tx: Transaction, key_id: str, *, actor: str) -> ApiKey:

@@ -10,12 +10,15 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col
 
 from beton.errors import mask
+from beton.store.columns import table_of
+from beton.store.prepared import Prepared, prepared
 from beton.store.records import AuditEntry
 from beton.store.store import Transaction
 from beton.store.tables import AuditEntryRow
@@ -73,13 +76,19 @@ def write(
 def entries(tx: Transaction, *, object_id: str | None = None, before: int | None = None, limit: int = 100) -> list[AuditEntry]:
     """The newest entries first, of one object or of all; `before` is the number of an entry, behind which the listing goes on."""
     _chain(tx)
-    query = sa.select(AuditEntryRow)
-    if object_id is not None:
-        query = query.where(col(AuditEntryRow.object_id) == object_id)
-    if before is not None:
-        query = query.where(col(AuditEntryRow.number) < before)
-    rows = tx.session.execute(query.order_by(col(AuditEntryRow.number).desc()).limit(limit)).scalars()
-    return [AuditEntry(**row.model_dump(exclude={"workspace_id"})) for row in rows]
+    wanted = {"object_id": object_id, "before": before}
+    told = {name: value for name, value in wanted.items() if value is not None}
+    return [AuditEntry(**row._mapping) for row in tx.rows(_listed(frozenset(told)), rows=limit, **told)]
+
+
+_COLUMNS = table_of(AuditEntryRow).c
+
+
+@cache
+def _listed(asks: frozenset[str]) -> Prepared:
+    criteria = {"object_id": _COLUMNS.object_id == sa.bindparam("object_id"), "before": _COLUMNS.number < sa.bindparam("before")}
+    query = sa.select(*(_COLUMNS[name] for name in AuditEntry.model_fields)).where(*(criteria[name] for name in sorted(asks)))
+    return prepared(query.order_by(_COLUMNS.number.desc()).limit(sa.bindparam("rows")))
 
 
 def check(tx: Transaction) -> Checked:

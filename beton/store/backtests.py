@@ -9,13 +9,17 @@ import sqlalchemy as sa
 from sqlmodel import col
 
 from beton.errors import NotFound
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
+from beton.store.prepared import prepared
 from beton.store.records import Backtest, NewBacktest
 from beton.store.store import Transaction
 from beton.store.tables import BacktestRow, HypothesisRow
 
 IMAGINED = 20
 """Fires at the base rate that are added before results are ranked: the best of many is otherwise the luckiest (as in `shrunken_lift`)."""
+
+_COLUMNS = table_of(BacktestRow).c
+_SOME = prepared(sa.select(*(_COLUMNS[name] for name in Backtest.model_fields)).where(_COLUMNS.id.in_(sa.bindparam("ids", expanding=True))))
 
 CLEARS_FIRST = 1e6
 """More than any lift."""
@@ -41,8 +45,7 @@ def rerank(tx: Transaction, judged: Iterable[tuple[Backtest, bool | None]]) -> N
 
 def some(tx: Transaction, backtest_ids: Collection[str]) -> dict[str, Backtest]:
     """Id → result; unknown ids are missing."""
-    query = sa.select(BacktestRow).where(col(BacktestRow.id).in_(backtest_ids))
-    return {row.id: _value(row) for row in tx.session.execute(query).scalars()}
+    return {row.id: Backtest(**row._mapping) for row in tx.rows(_SOME, ids=list(backtest_ids))} if backtest_ids else {}
 
 
 def get(tx: Transaction, backtest_id: str) -> Backtest:

@@ -55,6 +55,11 @@ class Row(SQLModel):
     metadata = sa.MetaData(naming_convention=NAMES)
 
 
+def table_of(row_type: type[Row]) -> sa.Table:
+    """The table itself, for statements that ask for columns and not for objects."""
+    return row_type.metadata.tables[str(row_type.__tablename__)]
+
+
 class Owned:
     """Marks the tables whose rows belong to a workspace: a transaction sees of them only those of its own (see `store`)."""
 

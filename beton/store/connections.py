@@ -10,9 +10,10 @@ from sqlmodel import col
 from beton.errors import Conflict, NotFound
 from beton.store import audit
 from beton.store.agent_tables import ConfirmationRow, FactRow, ModelSpendRow, QuestionRow, SearchRecordRow
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow, NoticeRow
 from beton.store.inbound_tables import InboundAddressRow, InboundEventRow, InboundHourRow, InboundSourceRow
+from beton.store.prepared import prepared
 from beton.store.reach_tables import SignalAccountRow
 from beton.store.records import Connection, ConnectionStatus
 from beton.store.store import Transaction
@@ -36,6 +37,8 @@ from beton.store.tables import (
 )
 
 _TABLE, _KEY = "connection", "api_key_sealed"
+_COLUMNS = table_of(ConnectionRow).c
+_EVERY = prepared(sa.select(*(_COLUMNS[name] for name in Connection.model_fields)).order_by(_COLUMNS.name))
 _OWNED: tuple[Any, ...] = (
     ConfirmationRow, SearchRecordRow, FactRow, QuestionRow, InboundEventRow, InboundSourceRow,
     HypothesisRow, RunRow, TaxonomySnapshotRow, LiveMatchRow, LiveCursorRow, ErasedUnitRow, RequestLedgerRow, RequestPlaceRow,
@@ -88,8 +91,7 @@ def get(tx: Transaction, name_or_id: str) -> Connection:
 
 def every(tx: Transaction) -> list[Connection]:
     """All connections, by name."""
-    query = sa.select(ConnectionRow).order_by(col(ConnectionRow.name))
-    return [_value(row) for row in tx.session.execute(query).scalars()]
+    return [Connection(**row._mapping) for row in tx.rows(_EVERY)]
 
 
 def api_key(tx: Transaction, name_or_id: str) -> str:

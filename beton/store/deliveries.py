@@ -10,6 +10,7 @@ What has never been tried goes before what is tried again: news are worth more t
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,9 +20,10 @@ from beton.errors import Conflict, NotFound, excerpt
 from beton.lifecycle import SENDING
 from beton.signals import AttemptOutcome, Claim, Delivery, DeliveryStatus, Notice, Signal
 from beton.store import audit, reach, route_health
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow, NoticeRow, RouteRow
-from beton.store.paging import page
+from beton.store.paging import asked_page, in_pages, place_of
+from beton.store.prepared import Prepared, prepared
 from beton.store.records import DeliveryAttempt, Page
 from beton.store.store import Transaction
 from beton.store.tables import HypothesisRow, SignalRow
@@ -217,18 +219,35 @@ def _given_up(since: datetime, route_id: str | None, present: Collection[str] = 
 
 def of_signals(tx: Transaction, signal_ids: Collection[str]) -> dict[str, list[Delivery]]:
     """Deliveries by signal, in the order of their routes."""
-    query = sa.select(DeliveryRow).where(col(DeliveryRow.signal_id).in_(list(signal_ids))).order_by(col(DeliveryRow.route_id))
     found: dict[str, list[Delivery]] = {one: [] for one in signal_ids}
-    for row in tx.session.execute(query).scalars():
-        found[str(row.signal_id)].append(to_value(row))
+    for row in tx.rows(_OF_SIGNALS, signals=list(signal_ids)) if found else ():
+        found[str(row.signal_id)].append(Delivery(**row._mapping))
     return found
+
+
+_COLUMNS = table_of(DeliveryRow).c
+_SHOWN = sa.select(*(_COLUMNS[name] for name in Delivery.model_fields))
+_OF_SIGNALS = prepared(_SHOWN.where(_COLUMNS.signal_id.in_(sa.bindparam("signals", expanding=True))).order_by(_COLUMNS.route_id))
+_ONE = prepared(_SHOWN.where(_COLUMNS.id == sa.bindparam("row")))
+_PLACE = place_of(table_of(DeliveryRow), _COLUMNS.created_at)
+
+
+@cache
+def _listed(asks: frozenset[str], *, further: bool) -> Prepared:
+    return in_pages(_SHOWN.where(*(_COLUMNS[name] == sa.bindparam(name) for name in sorted(asks))), _COLUMNS.created_at, _COLUMNS.id, further=further)
 
 
 def count(tx: Transaction, status: DeliveryStatus, *, route_id: str | None = None, most: int = 1000) -> int:
     """How many deliveries are in a status, counted up to `most`: the outbox may hold millions."""
-    query = sa.select(col(DeliveryRow.id)).where(col(DeliveryRow.status) == str(status))
-    query = query if route_id is None else query.where(col(DeliveryRow.route_id) == route_id)
-    return tx.session.execute(sa.select(sa.func.count()).select_from(query.limit(most).subquery())).scalar_one()
+    along = {} if route_id is None else {"route_id": route_id}
+    return int(tx.rows(_counting(along=bool(along)), status=str(status), most=most, **along)[0][0])
+
+
+@cache
+def _counting(*, along: bool) -> Prepared:
+    criteria = [_COLUMNS[name] == sa.bindparam(name) for name in ("status", *(("route_id",) if along else ()))]
+    some = prepared(sa.select(_COLUMNS.id).where(*criteria).limit(sa.bindparam("most")))
+    return Prepared(sa.select(sa.func.count()).select_from(some.statement.subquery()))
 
 
 def hold(tx: Transaction, hypothesis_id: str) -> int:
@@ -248,10 +267,10 @@ def give_up(tx: Transaction, hypothesis_id: str, why: str) -> int:
 
 def get(tx: Transaction, delivery_id: str) -> Delivery:
     """The delivery with this id."""
-    row = tx.session.get(DeliveryRow, delivery_id)
-    if row is None:
+    found = tx.rows(_ONE, row=delivery_id)
+    if not found:
         raise NotFound(f"There is no delivery {delivery_id}.")
-    return to_value(row)
+    return Delivery(**found[0]._mapping)
 
 
 def listing(
@@ -264,23 +283,28 @@ def listing(
     after: str | None = None,
 ) -> Page[Delivery]:
     """Deliveries, newest first."""
-    query = sa.select(DeliveryRow)
-    for column, wanted in ((DeliveryRow.signal_id, signal_id), (DeliveryRow.route_id, route_id), (DeliveryRow.status, status)):
-        query = query if wanted is None else query.where(col(column) == str(wanted))
-    return page(tx, query, DeliveryRow, DeliveryRow.created_at, to_value, limit=limit, after=after)
+    wanted = {"signal_id": signal_id, "route_id": route_id, "status": status}
+    told = {name: str(value) for name, value in wanted.items() if value is not None}
+    query = _listed(frozenset(told), further=after is not None)
+    return asked_page(tx, query, _PLACE, lambda row: Delivery(**row._mapping), limit=limit, after=after, **told)
 
 
 def attempts(tx: Transaction, delivery_id: str) -> list[DeliveryAttempt]:
     """The attempts of a delivery, first to last."""
-    query = sa.select(DeliveryAttemptRow).where(col(DeliveryAttemptRow.delivery_id) == delivery_id)
-    rows = tx.session.execute(query.order_by(col(DeliveryAttemptRow.id))).scalars()
-    return [_attempt(row) for row in rows]
+    return [_attempt(row) for row in tx.rows(_ATTEMPTS, deliveries=[delivery_id])]
 
 
 def last_attempts(tx: Transaction, delivery_ids: Collection[str]) -> dict[str, DeliveryAttempt]:
     """The last attempt of each of these deliveries that has one."""
-    query = sa.select(DeliveryAttemptRow).where(col(DeliveryAttemptRow.delivery_id).in_(list(delivery_ids))).order_by(col(DeliveryAttemptRow.id))
-    return {row.delivery_id: _attempt(row) for row in tx.session.execute(query).scalars()}
+    return {row.delivery_id: _attempt(row) for row in tx.rows(_ATTEMPTS, deliveries=list(delivery_ids))} if delivery_ids else {}
+
+
+_ATTEMPT = table_of(DeliveryAttemptRow).c
+_ATTEMPTS = prepared(
+    sa.select(_ATTEMPT.delivery_id, *(_ATTEMPT[name] for name in DeliveryAttempt.model_fields))
+    .where(_ATTEMPT.delivery_id.in_(sa.bindparam("deliveries", expanding=True)))
+    .order_by(_ATTEMPT.id)
+)
 
 
 def to_value(row: DeliveryRow) -> Delivery:
@@ -288,10 +312,13 @@ def to_value(row: DeliveryRow) -> Delivery:
     return Delivery.model_validate(row.model_dump(exclude={"workspace_id", "lease", "leased_until"}))
 
 
-def signal_value(tx: Transaction, row: SignalRow) -> Signal:
-    """The frozen value of a row, with its unit opened."""
+def signal_value(tx: Transaction, row: SignalRow | sa.Row[*tuple[Any, ...]]) -> Signal:
+    """The frozen value of a row, an object or plain columns, with its unit opened."""
     unit = None if row.unit_sealed is None else tx.sealer.open(row.unit_sealed, tx.place("signal", row.id, SEALED_UNIT))
-    return Signal.model_validate(row.model_dump(exclude={"unit_key", "escalate_at", SEALED_UNIT}) | {"unit_id": unit})
+    return Signal.model_validate({name: getattr(row, name) for name in _KEPT_OF_SIGNAL} | {"unit_id": unit})
+
+
+_KEPT_OF_SIGNAL = tuple(name for name in Signal.model_fields if name != "unit_id")
 
 
 def notice_value(row: NoticeRow) -> Notice:
@@ -299,8 +326,8 @@ def notice_value(row: NoticeRow) -> Notice:
     return Notice.model_validate(row.model_dump(exclude={"workspace_id"}))
 
 
-def _attempt(row: DeliveryAttemptRow) -> DeliveryAttempt:
-    return DeliveryAttempt(**row.model_dump(exclude={"id", "workspace_id", "delivery_id"}))
+def _attempt(row: sa.Row[*tuple[Any, ...]]) -> DeliveryAttempt:
+    return DeliveryAttempt(**{name: row._mapping[name] for name in DeliveryAttempt.model_fields})
 
 
 def drop_old_attempts(tx: Transaction, keep: timedelta = ATTEMPTS_KEPT) -> int:

@@ -9,8 +9,10 @@ from sqlmodel import col
 from beton.errors import NotFound
 from beton.signals import DeliveryStatus, Feedback, Signal, Value
 from beton.store import audit
+from beton.store.columns import table_of
 from beton.store.deliveries import WAITING, signal_value
 from beton.store.delivery_tables import DeliveryRow
+from beton.store.prepared import prepared
 from beton.store.store import Transaction
 from beton.store.tables import SignalFeedbackRow, SignalRow
 
@@ -26,6 +28,13 @@ class GivenFeedback(Value):
     verdict: Feedback
     actor: str
     at: datetime
+
+
+_COLUMNS = table_of(SignalFeedbackRow).c
+_GIVEN = prepared(
+    sa.select(*(_COLUMNS[name] for name in GivenFeedback.model_fields)).where(_COLUMNS.signal_id.in_(sa.bindparam("signals", expanding=True)))
+)
+_TALLY = prepared(sa.select(_COLUMNS.verdict, sa.func.count()).where(_COLUMNS.hypothesis_id == sa.bindparam("hypothesis")).group_by(_COLUMNS.verdict))
 
 
 def claim(tx: Transaction, signal_id: str, owner_id: str | None, *, actor: str) -> Signal:
@@ -84,14 +93,13 @@ def put_back(tx: Transaction, signal_id: str, *, actor: str) -> Signal:
 
 def feedback(tx: Transaction, signal_ids: Collection[str]) -> dict[str, GivenFeedback]:
     """What was said, by signal; those about which nothing was said are missing."""
-    query = sa.select(SignalFeedbackRow).where(col(SignalFeedbackRow.signal_id).in_(list(signal_ids)))
-    return {row.signal_id: _value(row) for row in tx.session.execute(query).scalars()}
+    found = tx.rows(_GIVEN, signals=list(signal_ids)) if signal_ids else ()
+    return {row.signal_id: GivenFeedback(**row._mapping) for row in found}
 
 
 def tally(tx: Transaction, hypothesis_id: str) -> dict[Feedback, int]:
     """How often each was said of the signals of a hypothesis."""
-    query = sa.select(col(SignalFeedbackRow.verdict), sa.func.count()).where(col(SignalFeedbackRow.hypothesis_id) == hypothesis_id)
-    found = {Feedback(verdict): number for verdict, number in tx.session.execute(query.group_by(col(SignalFeedbackRow.verdict)))}
+    found = {Feedback(verdict): number for verdict, number in tx.rows(_TALLY, hypothesis=hypothesis_id)}
     return {one: found.get(one, 0) for one in Feedback}
 
 

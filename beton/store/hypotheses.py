@@ -5,9 +5,8 @@ overruling the first. The check and the write are one UPDATE, so it holds betwee
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -15,13 +14,14 @@ from sqlmodel import col
 from beton.errors import BadInput, Conflict, NotFound, StaleVersion
 from beton.lifecycle import Action, Status, check_approval, move
 from beton.store import audit, notices
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
 from beton.store.deliveries import give_up, hold, release
+from beton.store.hypothesis_lists import Wanted, listed, with_ids
 from beton.store.live import recall_fired
-from beton.store.paging import page
-from beton.store.records import Hypothesis, HypothesisVersion, NewHypothesis, Page, Source, VerdictWord
+from beton.store.prepared import prepared
+from beton.store.records import Hypothesis, HypothesisVersion, NewHypothesis, Page
 from beton.store.store import Transaction
-from beton.store.tables import VERDICTS, HypothesisRow, HypothesisVersionRow
+from beton.store.tables import HypothesisRow, HypothesisVersionRow
 
 _TABLE = "hypothesis"
 
@@ -52,7 +52,10 @@ def add(tx: Transaction, new: NewHypothesis, *, actor: str) -> tuple[Hypothesis,
 
 def get(tx: Transaction, hypothesis_id: str) -> Hypothesis:
     """The hypothesis with this id."""
-    return _value(_row(tx, hypothesis_id))
+    found = with_ids(tx, [hypothesis_id])
+    if not found:
+        raise _missing(hypothesis_id)
+    return found[0]
 
 
 def listing(
@@ -64,42 +67,22 @@ def listing(
     after: str | None = None,
 ) -> Page[Hypothesis]:
     """Hypotheses, newest first."""
-    query = _wanted(connection_id, statuses)
-    return page(tx, query, HypothesisRow, HypothesisRow.created_at, _value, limit=limit, after=after)
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which hypotheses to list; everything that is left empty asks for nothing. `search` is looked for in names and sentences."""
-
-    connection_id: str | None = None
-    statuses: Collection[Status] = ()
-    verdict: VerdictWord | Literal["untested"] | None = None
-    source: Source | None = None
-    search: str = ""
+    return newest(tx, Wanted(connection_id, statuses), limit=limit, after=after)
 
 
 def ranked(tx: Transaction, wanted: Wanted, *, limit: int = 50, after: str | None = None) -> Page[Hypothesis]:
     """What clears the bar first, then by shrunken lift: the order in which people look at proposals."""
-    return page(tx, _narrowed(wanted), HypothesisRow, HypothesisRow.rank, _value, limit=limit, after=after)
+    return listed(tx, wanted, "rank", limit, after)
 
 
 def newest(tx: Transaction, wanted: Wanted, *, limit: int = 50, after: str | None = None) -> Page[Hypothesis]:
     """The newest first."""
-    return page(tx, _narrowed(wanted), HypothesisRow, HypothesisRow.created_at, _value, limit=limit, after=after)
-
-
-def count_by_verdict(tx: Transaction, wanted: Wanted) -> dict[str, int]:
-    """How many of those that are wanted have each verdict, whichever is asked for; those without a result are `untested`."""
-    everywhere = wanted.statuses or tuple(Status)  # named, so that an index answers
-    rows = tx.session.execute(_counted(_narrowed(replace(wanted, verdict=None, statuses=everywhere)), HypothesisRow.verdict)).all()
-    return dict.fromkeys((*VERDICTS, "untested"), 0) | {verdict or "untested": int(number) for verdict, number in rows}
+    return listed(tx, wanted, "created_at", limit, after)
 
 
 def some(tx: Transaction, hypothesis_ids: Collection[str]) -> list[Hypothesis]:
     """Those with these ids, in their order; unknown ones are missing."""
-    query = _wanted(None, ()).where(col(HypothesisRow.id).in_(hypothesis_ids))
-    found = {row.id: _value(row) for row in tx.session.execute(query).scalars()}
+    found = {one.id: one for one in with_ids(tx, hypothesis_ids)}
     return [found[one] for one in dict.fromkeys(hypothesis_ids) if one in found]
 
 
@@ -107,12 +90,6 @@ def every(tx: Transaction, *, connection_id: str | None = None, statuses: Collec
     """All of them, oldest first: what a sweep or a batch of backtests works through."""
     query = _wanted(connection_id, statuses).order_by(col(HypothesisRow.created_at), col(HypothesisRow.id))
     return [_value(row) for row in tx.session.execute(query).scalars()]
-
-
-def count_by_status(tx: Transaction, *, connection_id: str | None = None) -> dict[Status, int]:
-    """How many there are in each status; statuses without any are 0."""
-    rows = tx.session.execute(_counted(_wanted(connection_id, ()), HypothesisRow.status)).all()
-    return dict.fromkeys(Status, 0) | {Status(status): int(number) for status, number in rows}
 
 
 def fired(tx: Transaction) -> int:
@@ -199,26 +176,15 @@ def version(tx: Transaction, hypothesis_id: str, number: int) -> HypothesisVersi
 
 def versions(tx: Transaction, hypothesis_id: str) -> list[HypothesisVersion]:
     """All that it has said, the newest first."""
-    query = sa.select(HypothesisVersionRow).where(col(HypothesisVersionRow.hypothesis_id) == hypothesis_id)
-    rows = tx.session.execute(query.order_by(col(HypothesisVersionRow.version).desc())).scalars()
-    return [HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"})) for row in rows]
+    return [HypothesisVersion(**row._mapping) for row in tx.rows(_VERSIONS, hypotheses=[hypothesis_id])]
 
 
-def named_versions(tx: Transaction, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], HypothesisVersion]:
-    """What these versions said, by hypothesis and number; unknown ones are missing."""
-    query = sa.select(HypothesisVersionRow).where(col(HypothesisVersionRow.hypothesis_id).in_({one for one, _ in keys}))
-    rows = [row for row in tx.session.execute(query).scalars() if (row.hypothesis_id, row.version) in keys]
-    return {(row.hypothesis_id, row.version): HypothesisVersion.model_validate(row.model_dump(exclude={"workspace_id"})) for row in rows}
-
-
-def names_of_fired(tx: Transaction, *, limit: int) -> dict[str, str]:
-    """Id and name of those that have sent signals, the best first."""
-    best = (col(HypothesisRow.rank).desc(), col(HypothesisRow.id).desc())
-    query = sa.select(col(HypothesisRow.rank), col(HypothesisRow.id), col(HypothesisRow.name)).where(col(HypothesisRow.fired_count) > 0)
-    found = []
-    for status in (Status.APPROVED, Status.PAUSED, Status.RETIRED):  # one by one, each is read off an index
-        found += tx.session.execute(query.where(col(HypothesisRow.status) == str(status)).order_by(*best).limit(limit)).all()
-    return {one: name for _, one, name in sorted(found, reverse=True)[:limit]}
+_VERSION = table_of(HypothesisVersionRow).c
+_VERSIONS = prepared(
+    sa.select(*(_VERSION[name] for name in HypothesisVersion.model_fields))
+    .where(_VERSION.hypothesis_id.in_(sa.bindparam("hypotheses", expanding=True)))
+    .order_by(_VERSION.version.desc())
+)
 
 
 def with_fingerprint(tx: Transaction, connection_id: str, fingerprint: str) -> Hypothesis | None:
@@ -289,27 +255,15 @@ def _wanted(connection_id: str | None, statuses: Collection[Status]) -> Any:
     return query.where(col(HypothesisRow.status).in_([str(status) for status in statuses])) if statuses else query
 
 
-def _counted(query: Any, by: Any) -> Any:
-    return query.with_only_columns(col(by), sa.func.count()).group_by(col(by))
-
-
-def _narrowed(wanted: Wanted) -> Any:
-    query = _wanted(wanted.connection_id, wanted.statuses)
-    if wanted.verdict is not None:
-        query = query.where(col(HypothesisRow.verdict).is_(None) if wanted.verdict == "untested" else col(HypothesisRow.verdict) == wanted.verdict)
-    if wanted.source is not None:
-        query = query.where(col(HypothesisRow.source) == wanted.source)
-    if wanted.search:
-        here = (col(column).icontains(wanted.search, autoescape=True) for column in (HypothesisRow.sentence, HypothesisRow.name))
-        query = query.where(sa.or_(*here))
-    return query
-
-
 def _row(tx: Transaction, hypothesis_id: str) -> HypothesisRow:
     row = tx.session.get(HypothesisRow, hypothesis_id)
     if row is None:
-        raise NotFound(f"There is no hypothesis {hypothesis_id}.")
+        raise _missing(hypothesis_id)
     return row
+
+
+def _missing(hypothesis_id: str) -> NotFound:
+    return NotFound(f"There is no hypothesis {hypothesis_id}.")
 
 
 def _check_version(row: HypothesisRow, expected: int) -> None:

@@ -10,9 +10,10 @@ from sqlmodel import col
 from beton.errors import BadInput, Conflict, Fault, NotFound
 from beton.roles import Role
 from beton.store import audit
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
 from beton.store.passwords import Passwords
 from beton.store.people_tables import AccountRow, MemberRow, SessionRow
+from beton.store.prepared import prepared
 from beton.store.records import Member
 from beton.store.store import Store, Transaction
 
@@ -66,9 +67,15 @@ def find(tx: Transaction, email: str) -> Member | None:
 
 def every(tx: Transaction) -> list[Member]:
     """All members, oldest first."""
-    query = sa.select(MemberRow, AccountRow).join(AccountRow, col(AccountRow.id) == col(MemberRow.account_id))
-    rows = tx.session.execute(query.order_by(col(MemberRow.created_at), col(MemberRow.id)))
-    return [_value(row, account) for row, account in rows]
+    return [Member(**row._mapping) for row in tx.rows(_EVERY)]
+
+
+_MEMBERS, _ACCOUNTS = table_of(MemberRow).c, table_of(AccountRow).c
+_EVERY = prepared(
+    sa.select(*((_MEMBERS if name in _MEMBERS else _ACCOUNTS)[name] for name in Member.model_fields))
+    .where(_ACCOUNTS.id == _MEMBERS.account_id)
+    .order_by(_MEMBERS.created_at, _MEMBERS.id)
+)
 
 
 def change_role(tx: Transaction, email_or_id: str, role: Role, *, actor: str) -> Member:

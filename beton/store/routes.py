@@ -10,8 +10,9 @@ from sqlmodel import col
 
 from beton.errors import Conflict, NotFound
 from beton.store import audit
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
 from beton.store.delivery_tables import DeliveryRow, RouteRow
+from beton.store.prepared import prepared
 from beton.store.records import Destination, Route
 from beton.store.route_rules import Rules
 from beton.store.store import Transaction
@@ -54,8 +55,11 @@ def get(tx: Transaction, name_or_id: str) -> Route:
 
 def every(tx: Transaction) -> list[Route]:
     """All routes, by name."""
-    query = sa.select(RouteRow).order_by(col(RouteRow.name))
-    return [_value(row) for row in tx.session.execute(query).scalars()]
+    return [Route(**row._mapping) for row in tx.rows(_EVERY)]
+
+
+_COLUMNS = table_of(RouteRow).c
+_EVERY = prepared(sa.select(*(_COLUMNS[name] for name in Route.model_fields)).order_by(_COLUMNS.name))
 
 
 def destination(tx: Transaction, name_or_id: str) -> Destination:

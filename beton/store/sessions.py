@@ -13,7 +13,9 @@ from sqlmodel import col
 from beton.errors import NotFound
 from beton.roles import Role
 from beton.store import audit, workspaces
+from beton.store.columns import table_of
 from beton.store.people_tables import AccessLinkRow, AccountRow, MemberRow, SessionRow
+from beton.store.prepared import prepared
 from beton.store.records import AccessLink, LinkPurpose, Member
 from beton.store.store import Store, Transaction
 
@@ -39,13 +41,11 @@ def holder(store: Store, token: str, *, idle: timedelta) -> tuple[str, Member] |
     """Workspace and member of a session that is not over."""
     digest, now = _digest(token), store.clock()
     with store.everywhere(secret=digest) as session:
-        query = sa.select(SessionRow).where(col(SessionRow.digest) == digest)
-        row = session.execute(query).scalars().first()
-    if row is None or row.expires_at <= now or row.seen_at + idle <= now:
-        return None
-    inside = store.of(row.workspace_id)
-    with inside.reading() as tx:
-        member = _member(tx, row.member_id)
+        row = session.connection().execute(_SESSION, {"digest": digest}).first()
+        if row is None or row.expires_at <= now or row.seen_at + idle <= now:
+            return None
+        inside = store.of(row.workspace_id)
+        member = _member(inside.within(session), row.member_id)
     if member is not None and now - row.seen_at >= SEEN_EVERY:
         with inside.transaction() as tx:
             tx.session.execute(sa.update(SessionRow).where(col(SessionRow.digest) == digest).values(seen_at=tx.now))
@@ -139,13 +139,22 @@ def pending(tx: Transaction) -> list[AccessLink]:
     return [_link(row) for row in rows]
 
 
+_SESSIONS, _MEMBERS, _ACCOUNTS = (table_of(one).c for one in (SessionRow, MemberRow, AccountRow))
+_SESSION = sa.select(_SESSIONS.workspace_id, _SESSIONS.member_id, _SESSIONS.seen_at, _SESSIONS.expires_at).where(
+    _SESSIONS.digest == sa.bindparam("digest")
+)
+"""Whose session: asked before a workspace is known."""
+
+_MEMBER = prepared(
+    sa.select(*(one for one in _MEMBERS if one.name != "workspace_id"), _ACCOUNTS.email, _ACCOUNTS.name)
+    .where(_ACCOUNTS.id == _MEMBERS.account_id)
+    .where(_MEMBERS.id == sa.bindparam("member"))
+)
+
+
 def _member(tx: Transaction, member_id: str) -> Member | None:
-    query = sa.select(MemberRow, AccountRow).join(AccountRow, col(AccountRow.id) == col(MemberRow.account_id)).where(col(MemberRow.id) == member_id)
-    found = next(iter(tx.session.execute(query)), None)
-    if found is None:
-        return None
-    row, account = found
-    return Member(**row.model_dump(exclude={"workspace_id"}), email=account.email, name=account.name)
+    found = tx.rows(_MEMBER, member=member_id)
+    return Member(**found[0]._mapping) if found else None
 
 
 def _gone() -> NotFound:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -11,13 +12,14 @@ from beton.errors import Conflict, NotFound
 from beton.lifecycle import SENDING, Status
 from beton.signals import DeliveryStatus, Finding, Signal, signal_type
 from beton.store import reach
-from beton.store.columns import content_id, microseconds, new_id
+from beton.store.columns import content_id, microseconds, new_id, table_of
 from beton.store.deliveries import SEALED_UNIT, signal_value
 from beton.store.delivery_tables import DeliveryRow
 from beton.store.directing import Directed, Way, direct, ways
 from beton.store.erasure import erased_keys
 from beton.store.holding import Fresh, held
-from beton.store.paging import LARGEST_PAGE, page
+from beton.store.paging import LARGEST_PAGE, asked_page, behind_place, in_pages, place_of
+from beton.store.prepared import Prepared, prepared
 from beton.store.reach import Entry
 from beton.store.records import Page
 from beton.store.store import Transaction
@@ -55,16 +57,15 @@ def record(
 
 def get(tx: Transaction, signal_id: str) -> Signal:
     """The signal with this id."""
-    row = tx.session.get(SignalRow, signal_id)
-    if row is None:
+    found = tx.rows(_ONE, row=signal_id)
+    if not found:
         raise NotFound(f"There is no signal {signal_id}.")
-    return signal_value(tx, row)
+    return signal_value(tx, found[0])
 
 
 def some(tx: Transaction, signal_ids: Collection[str]) -> list[Signal]:
     """Those with these ids; unknown ones are missing."""
-    query = sa.select(SignalRow).where(col(SignalRow.id).in_(list(signal_ids)))
-    return [signal_value(tx, row) for row in tx.session.execute(query).scalars()]
+    return [signal_value(tx, row) for row in tx.rows(_SOME, rows=list(signal_ids))] if signal_ids else []
 
 
 def listing(
@@ -80,21 +81,33 @@ def listing(
     after: str | None = None,
 ) -> Page[Signal]:
     """Signals, the last detected first. Those that are `held_out` at random are left out unless asked for: whoever saw them might act on them."""
-    query = sa.select(SignalRow) if held_out else sa.select(SignalRow).where(_SHOWN)
-    named = (
-        (SignalRow.hypothesis_id, hypothesis_id),
-        (SignalRow.connection_id, connection_id),
-        (SignalRow.type, type),
-        (SignalRow.owner_id, owner_id),
-    )
-    for column, wanted in named:
-        query = query if wanted is None else query.where(col(column) == wanted)
-    if since is not None:
-        query = query.where(col(SignalRow.detected_at) >= since)
-    return page(tx, query, SignalRow, SignalRow.detected_at, lambda row: signal_value(tx, row), limit=limit, after=after)
+    wanted = {"hypothesis_id": hypothesis_id, "connection_id": connection_id, "type": type, "owner_id": owner_id, "since": since}
+    told = {name: value for name, value in wanted.items() if value is not None}
+    query = _listed(frozenset(told), held_out=held_out, further=after is not None)
+    return asked_page(tx, query, _PLACE, lambda row: signal_value(tx, row), limit=limit, after=after, **told)
 
 
-_SHOWN = sa.or_(col(SignalRow.held_because).is_(None), col(SignalRow.held_because) != "holdout")
+_COLUMNS = table_of(SignalRow).c
+_ANY = sa.select(*(_COLUMNS[name] for name in (*Signal.model_fields, SEALED_UNIT) if name in _COLUMNS))
+_SHOWN = _ANY.where(sa.or_(_COLUMNS.held_because.is_(None), _COLUMNS.held_because != "holdout"))
+_SOME = prepared(_ANY.where(_COLUMNS.id.in_(sa.bindparam("rows", expanding=True))))
+_ONE = prepared(_ANY.where(_COLUMNS.id == sa.bindparam("row")))
+_OF_KEY = prepared(
+    _SHOWN.join(table_of(ConnectionRow), table_of(ConnectionRow).c.id == _COLUMNS.connection_id)
+    .where(_COLUMNS.unit_key == sa.bindparam("unit_key"))
+    .order_by(_COLUMNS.fired_at.desc(), _COLUMNS.id.desc())
+    .limit(sa.bindparam("rows"))
+)
+_PLACE = place_of(table_of(SignalRow), _COLUMNS.detected_at)
+_FED = prepared(_SHOWN.where(_COLUMNS.detected_at <= sa.bindparam("until")).order_by(_COLUMNS.detected_at, _COLUMNS.id).limit(sa.bindparam("rows")))
+_FED_FROM = Prepared(_FED.statement.where(behind_place(_COLUMNS.detected_at, _COLUMNS.id) < sa.tuple_(_COLUMNS.detected_at, _COLUMNS.id)))
+
+
+@cache
+def _listed(asks: frozenset[str], *, held_out: bool, further: bool) -> Prepared:
+    criteria = [_COLUMNS.detected_at >= sa.bindparam(name) if name == "since" else _COLUMNS[name] == sa.bindparam(name) for name in sorted(asks)]
+    return in_pages((_ANY if held_out else _SHOWN).where(*criteria), _COLUMNS.detected_at, _COLUMNS.id, further=further)
+
 
 SETTLED = timedelta(seconds=5)
 """Signals younger than this are not in the feed yet: one that was begun before them may still be written down behind them."""
@@ -105,14 +118,13 @@ def feed(tx: Transaction, *, after: str | None = None, limit: int = 100) -> list
 
     `NotFound` for an unknown `after`.
     """
-    query = sa.select(SignalRow).where(col(SignalRow.detected_at) <= tx.now - SETTLED, _SHOWN)
-    if after is not None:
-        start = tx.session.get(SignalRow, after)
-        if start is None:
-            raise NotFound(f"There is no signal {after}.")
-        query = query.where(sa.tuple_(col(SignalRow.detected_at), col(SignalRow.id)) > sa.tuple_(start.detected_at, start.id))
-    rows = tx.session.execute(query.order_by(col(SignalRow.detected_at), col(SignalRow.id)).limit(max(1, min(limit, LARGEST_PAGE)))).scalars()
-    return [signal_value(tx, row) for row in rows]
+    asked: dict[str, Any] = {"until": tx.now - SETTLED, "rows": max(1, min(limit, LARGEST_PAGE))}
+    if after is None:
+        return [signal_value(tx, row) for row in tx.rows(_FED, **asked)]
+    start = tx.rows(_PLACE, row=after)
+    if not start:
+        raise NotFound(f"There is no signal {after}.")
+    return [signal_value(tx, row) for row in tx.rows(_FED_FROM, after_when=start[0][0], after_id=after, **asked)]
 
 
 def of_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str) -> list[Signal]:
@@ -124,9 +136,7 @@ def of_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str) -
 
 def of_key(tx: Transaction, unit_key: str, *, limit: int = LARGEST_PAGE) -> list[Signal]:
     """Signals about the unit with this keyed hash, newest first, without those that are held out at random; `NotFound` where there is none."""
-    known = col(SignalRow.connection_id).in_(sa.select(col(ConnectionRow.id)))
-    query = sa.select(SignalRow).where(_SHOWN, col(SignalRow.unit_key) == unit_key, known)
-    rows = tx.session.execute(query.order_by(col(SignalRow.fired_at).desc(), col(SignalRow.id).desc()).limit(limit)).scalars().all()
+    rows = tx.rows(_OF_KEY, unit_key=unit_key, rows=limit)
     if not rows:
         raise NotFound(f"There are no signals of a unit {unit_key}.")
     return [signal_value(tx, row) for row in rows]

@@ -7,8 +7,9 @@ Everything inside the block is committed together or not at all. The functions l
 `hypotheses`, `runs`, …) and take the transaction first; they never commit.
 
 Every transaction belongs to one workspace and sees only its rows: the criterion is added here to every statement about the tables that are
-marked `Owned`, so no query can forget it. What goes around the mapper (`session.connection()`, for speed) has to name the workspace itself. On
-PostgreSQL the policies of row-level security ask for the same once more, for roles that do not own the tables.
+marked `Owned`, so no query can forget it, and to those that are prepared once and asked by every request (`prepared`, `Transaction.rows`). What
+else goes around the mapper (`session.connection()`, for speed) has to name the workspace itself. On PostgreSQL the policies of row-level security
+ask for the same once more, for roles that do not own the tables.
 """
 
 import base64
@@ -19,7 +20,9 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from itertools import islice
+from threading import local
 from typing import Any
 
 import sqlalchemy as sa
@@ -32,6 +35,7 @@ from beton.settings import Settings
 from beton.store.columns import Owned, Row
 from beton.store.engines import open_engine, reached, reading, writing
 from beton.store.migrate import migrate, require_current
+from beton.store.prepared import MINE, Prepared
 from beton.store.sealing import Place, Sealer
 from beton.store.tables import WorkspaceRow
 
@@ -62,6 +66,11 @@ class Transaction:
         """A keyed hash that is unique to a unit and, without the key, tells nothing about it. Stable over rotations of the sealing key."""
         message = "\0".join((connection_id, unit_kind, unit_id)).encode()
         return base64.b32encode(hmac.digest(self.unit_hash_key, message, hashlib.sha256)[:20]).decode().lower()
+
+    def rows(self, asked: Prepared, **values: Any) -> list[sa.Row[*tuple[Any, ...]]]:
+        """What a prepared statement finds: plain columns, several times faster than objects."""
+        self.session.flush()  # what was changed before is to be seen
+        return list(self.session.connection().execute(asked.statement, values | {MINE: self.workspace_id}))
 
     def count(self, statement: sa.Update | sa.Delete) -> int:
         """Run an update or a deletion; how many rows it met. What was loaded before is read anew when it is looked at."""
@@ -100,6 +109,8 @@ class Store:
         self.workspace_id = workspace_id
         self._unit_hash_key: bytes | None = None
         self._views: dict[str, Store] = {workspace_id: self}
+        self._writing, self._reading = writing(engine), reading(engine)
+        self._open = local()
 
     def of(self, workspace_id: str) -> "Store":
         """The same database seen from another workspace."""
@@ -113,7 +124,7 @@ class Store:
     @contextmanager
     def transaction(self) -> Generator[Transaction]:
         """A transaction that may write. Commits at the end of the block, rolls back on any error."""
-        with self._begin(writing(self.engine)) as session:
+        with self._begin(self._writing) as session:
             tx = self.within(session)
             yield tx
             for work in tx.at_end:
@@ -121,10 +132,24 @@ class Store:
 
     @contextmanager
     def reading(self) -> Generator[Transaction]:
-        """A transaction that only reads; it waits for no writer. PostgreSQL refuses writes in it."""
+        """A transaction that only reads; it waits for no writer. PostgreSQL refuses writes in it. Within a `snapshot` it is that one."""
+        known: Transaction | None = getattr(self._open, "snapshot", None)
+        if known is not None:
+            yield known
+            return
         self._hash_key()  # the first use of a new database writes it, which this transaction may not
-        with self._begin(reading(self.engine)) as session:
+        with self._begin(self._reading) as session:
             yield self.within(session)
+
+    @contextmanager
+    def snapshot(self) -> Generator[Transaction]:
+        """One transaction for all that this thread reads inside the block: a page is of one instant, and begins once. Nothing is awaited in it."""
+        with self.reading() as tx:
+            outer, self._open.snapshot = getattr(self._open, "snapshot", None), tx
+            try:
+                yield tx
+            finally:
+                self._open.snapshot = outer
 
     @contextmanager
     def everywhere(self, **shown: str) -> Generator[Session]:
@@ -132,7 +157,7 @@ class Store:
 
         `shown` is what the caller has: `secret`, a digest, or `account`, an id. On PostgreSQL only rows that carry it are seen.
         """
-        with self._begin(reading(self.engine)) as session:
+        with self._begin(self._reading) as session:
             for name, value in shown.items():
                 _tell_policies(session, name, value)
             yield session
@@ -158,7 +183,7 @@ class Store:
         """The workspace's key for unit hashes; the first workspace itself is made on first use."""
         if self._unit_hash_key is None:
             if session is None:
-                with self._begin(writing(self.engine)) as session:
+                with self._begin(self._writing) as session:
                     return self._hash_key(session)
             self._unit_hash_key = self._load_hash_key(session)
         return self._unit_hash_key
@@ -188,12 +213,14 @@ _OWNER = sa.column("workspace_id", sa.String())
 """Stands for the column of all owned tables; the library asks the marker class for it, which has none."""
 
 
+@lru_cache(maxsize=1000)
 def _only_of(workspace_id: str) -> Callable[[ORMExecuteState], None]:
     """Adds the workspace to every statement of a session that asks for, changes or removes what belongs to one."""
 
+    mine = with_loader_criteria(Owned, lambda table: getattr(table, "workspace_id", _OWNER) == workspace_id, include_aliases=True)
+
     def narrow(asked: ORMExecuteState) -> None:
         if asked.is_select or asked.is_update or asked.is_delete:
-            mine = with_loader_criteria(Owned, lambda table: getattr(table, "workspace_id", _OWNER) == workspace_id, include_aliases=True)
             asked.statement = asked.statement.options(mine)
 
     return narrow

@@ -7,7 +7,8 @@ from sqlmodel import col
 
 from beton.errors import NotFound
 from beton.store import audit
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
+from beton.store.prepared import prepared
 from beton.store.records import Workspace
 from beton.store.store import Store, Transaction, new_workspace
 from beton.store.tables import WorkspaceRow
@@ -26,6 +27,12 @@ def add(store: Store, name: str, *, actor: str) -> Workspace:
 def get(tx: Transaction) -> Workspace:
     """The workspace of the transaction."""
     return _value(tx.session.get_one(WorkspaceRow, tx.workspace_id))
+
+
+def chosen(tx: Transaction, name: str) -> Any:
+    """What the workspace has set of its own settings; None where it goes by the installation's."""
+    found = tx.rows(_SETTINGS, workspace=tx.workspace_id)
+    return found[0].settings.get(name) if found else None
 
 
 def every(store: Store) -> list[Workspace]:
@@ -53,6 +60,10 @@ def choose(tx: Transaction, name: str, value: Any, *, actor: str) -> Workspace:
     row.settings = {key: kept for key, kept in row.settings.items() if key != name} | ({} if value is None else {name: value})
     audit.write(tx, actor, "workspace.choose", "workspace", row.id, before={name: before}, after={name: value})
     return _value(row)
+
+
+_WORKSPACES = table_of(WorkspaceRow).c
+_SETTINGS = prepared(sa.select(_WORKSPACES.settings).where(_WORKSPACES.id == sa.bindparam("workspace")))
 
 
 def _value(row: WorkspaceRow) -> Workspace:

@@ -7,8 +7,8 @@ from typing import Literal
 
 from agent.outcomes import Suggestions
 from beton.lifecycle import Status
-from beton.store import connections, hypotheses, questions, runs, taxonomies
-from beton.store.hypotheses import Wanted
+from beton.store import connections, hypothesis_lists, questions, runs, taxonomies
+from beton.store.hypothesis_lists import Wanted
 from beton.store.questions import ConfirmedQuestion
 from beton.store.records import Connection, Run
 from beton.work.asking import suggestions
@@ -49,7 +49,7 @@ class Beginning:
 def is_empty(place: Workplace) -> bool:
     """Whether nobody has connected or written anything yet."""
     with place.store.reading() as tx:
-        return not connections.every(tx) and not any(hypotheses.count_by_status(tx).values())
+        return not connections.every(tx) and not any(hypothesis_lists.count_by_status(tx).values())
 
 
 def look(place: Workplace) -> Beginning:

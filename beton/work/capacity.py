@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from beton.lifecycle import Status
 from beton.store import hypotheses
-from beton.store.hypotheses import Wanted
+from beton.store.hypothesis_lists import Wanted
 from beton.work import reviewing
 from beton.work.figures import Estimate
 from beton.work.reviewing import Proposal

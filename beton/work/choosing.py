@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from beton.store import hypotheses, workspaces
-from beton.store.hypotheses import Wanted
+from beton.store import hypothesis_lists, workspaces
+from beton.store.hypothesis_lists import Wanted
 from beton.work.reviewing import rerank
 from beton.work.workplace import BAR, Workplace
 
@@ -38,4 +38,4 @@ def choose_bar(place: Workplace, parts: dict[str, Any], *, actor: str) -> Rejudg
 
 def _clearing(place: Workplace) -> int:
     with place.store.reading() as tx:
-        return hypotheses.count_by_verdict(tx, Wanted())["clears"]
+        return hypothesis_lists.count_by_verdict(tx, Wanted())["clears"]

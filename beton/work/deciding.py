@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from backtest import Hypothesis as Definition
-from backtest.verdict import Verdict, judge
+from backtest.verdict import Bar, Verdict, judge
 from beton.lifecycle import Action
 from beton.store import backtests, hypotheses
 from beton.store.records import Backtest, Hypothesis
@@ -53,22 +53,19 @@ def _told(at: datetime | None) -> str | None:
 def resources(place: Workplace, found: list[Hypothesis]) -> list[Resource]:
     """The newest numbers of each, judged by the present bar."""
     with place.store.reading() as tx:
-        newest = backtests.latest(tx, [one.id for one in found])
-    return [_resource(place, one, newest.get(one.id)) for one in found]
+        newest = backtests.some(tx, [one.newest_backtest_id for one in found if one.newest_backtest_id])
+    bar = place.bar
+    return [_resource(bar, one, newest.get(one.newest_backtest_id or "")) for one in found]
 
 
 def resource(place: Workplace, hypothesis_id: str) -> Resource:
     """One hypothesis as people see it."""
-    with place.store.reading() as tx:
-        found = hypotheses.get(tx, hypothesis_id)
-    return resources(place, [found])[0]
+    with place.store.snapshot() as tx:
+        return resources(place, [hypotheses.get(tx, hypothesis_id)])[0]
 
 
-def _resource(place: Workplace, one: Hypothesis, newest: Backtest | None) -> Resource:
-    """Numbers of an earlier version say nothing about this one."""
-    if newest is None or newest.hypothesis_version != one.version:
-        return Resource(one, None, None)
-    return Resource(one, newest, judge(newest.result, place.bar, selected=one.selected))
+def _resource(bar: Bar, one: Hypothesis, newest: Backtest | None) -> Resource:
+    return Resource(one, newest, None if newest is None else judge(newest.result, bar, selected=one.selected))
 
 
 def decide(

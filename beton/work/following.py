@@ -12,10 +12,11 @@ from typing import Any, Literal
 from beton.lifecycle import SENDING
 from beton.roles import Caller
 from beton.signals import Delivery, DeliveryStatus, Feedback, Signal
-from beton.store import api_keys, audit, backtests, connections, deliveries, following, hypotheses, members, routes, signals
+from beton.store import api_keys, audit, backtests, connections, deliveries, following, hypotheses, hypothesis_lists, members, routes, signals
 from beton.store import live as read_state
 from beton.store.following import GivenFeedback
-from beton.store.records import AuditEntry, Backtest, Connection, DeliveryAttempt, HypothesisVersion
+from beton.store.hypothesis_lists import Said
+from beton.store.records import AuditEntry, Backtest, Connection, DeliveryAttempt
 from beton.store.store import Transaction
 from beton.work.reviewing import meaning_of
 from beton.work.workplace import Workplace
@@ -64,16 +65,52 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Promise:
+    """What an approved result said of those who fire: of `judged` fires `hits` had the outcome."""
+
+    id: str
+    as_of: datetime
+    hits: int | None
+    judged: int | None
+    precision: float | None
+    precision_low: float | None
+    precision_high: float | None
+    baseline: float | None
+
+    @classmethod
+    def of(cls, one: Backtest) -> Promise:
+        """The few numbers that are shown of it."""
+        told, names = one.result, ("precision", "precision_low", "precision_high", "baseline")
+        counts = told.get("counts") or {}
+        return cls(one.id, one.as_of, counts.get("true_positives"), told.get("sample_size"), *(told.get(name) for name in names))
+
+
+_promises: dict[str, Promise] = {}
+MOST_PROMISES = 20_000
+
+
+def _promised(tx: Transaction, backtest_ids: Sequence[str]) -> dict[str, Promise]:
+    """By id. Results never change, and reading the whole of one takes longer than showing a signal: what was read once is kept."""
+    missing = [one for one in dict.fromkeys(backtest_ids) if one not in _promises]
+    if len(_promises) + len(missing) > MOST_PROMISES:
+        _promises.clear()
+        missing = list(dict.fromkeys(backtest_ids))
+    read = {one.id: Promise.of(one) for one in backtests.some(tx, missing).values()}
+    _promises.update(read)
+    return {one: _promises[one] for one in backtest_ids if one in _promises}
+
+
+@dataclass(frozen=True)
 class Seen:
     """A signal with all that is said of it."""
 
     signal: Signal
     unit_key: str | None
     """By which the unit is found again; `None` once it has been erased."""
-    said: HypothesisVersion
+    said: Said
     """The version that fired: its sentence is the one that was approved."""
     names: tuple[str, ...]
-    promise: Backtest | None
+    promise: Promise | None
     """The result on which that version was approved."""
     sent: tuple[Sent, ...]
     feedback: GivenFeedback | None
@@ -91,11 +128,9 @@ class Seen:
     @property
     def kept_promise(self) -> tuple[int, int] | None:
         """Of how many like this (judged fires of the approved backtest) how many had the outcome."""
-        if self.promise is None:
+        if self.promise is None or self.promise.hits is None or not self.promise.judged:
             return None
-        counts = self.promise.result.get("counts") or {}
-        hits, judged = counts.get("true_positives"), self.promise.result.get("sample_size")
-        return None if hits is None or not judged else (hits, judged)
+        return self.promise.hits, self.promise.judged
 
 
 @dataclass(frozen=True)
@@ -144,7 +179,7 @@ def inbox(place: Workplace, wanted: Filter, *, limit: int = 50, after: str | Non
     with place.store.reading() as tx:
         found = signals.listing(tx, limit=limit, after=after, **wanted.arguments())
         any_at_all = bool(found.data) or bool(signals.listing(tx, limit=1).data)
-        live = hypotheses.count_by_status(tx)
+        live = hypothesis_lists.count_by_status(tx)
         seen = _seen(tx, found.data)
         return Inbox(seen, found.next_after, tuple(connections.every(tx)), any_at_all, sum(live[one] for one in SENDING), read_state.swept_until(tx))
 
@@ -239,9 +274,9 @@ def _at(instant: datetime) -> str:
 
 def _seen(tx: Transaction, found: Sequence[Signal]) -> tuple[Seen, ...]:
     ids = [one.id for one in found]
-    said = hypotheses.named_versions(tx, {(one.hypothesis_id, one.hypothesis_version) for one in found})
-    promises = backtests.some(tx, [one.backtest_id for one in said.values() if one.backtest_id])
-    names = {key: meaning_of(one.definition).names for key, one in said.items()}
+    said = hypothesis_lists.said(tx, {(one.hypothesis_id, one.hypothesis_version) for one in found})
+    promises = _promised(tx, [one.backtest_id for one in said.values() if one.backtest_id])
+    names = {key: meaning_of(one.definition, one.fingerprint).names for key, one in said.items()}
     sent, given, called = deliveries.of_signals(tx, ids), following.feedback(tx, ids), {one.id: one.name for one in routes.every(tx)}
     owners = owner_names(tx) if any(one.owner_id for one in found) else {}
     return tuple(
@@ -279,5 +314,5 @@ def owner_name(owner_id: str | None, known: Mapping[str, str]) -> str | None:
 def fired_hypotheses(place: Workplace, also: str = "") -> dict[str, str]:
     """Id and name of hypotheses that have sent signals, to narrow a list by: the best, and the one that is asked for."""
     with place.store.reading() as tx:
-        found = hypotheses.names_of_fired(tx, limit=100)
+        found = hypothesis_lists.names_of_fired(tx, limit=100)
         return found if not also or also in found else {one.id: one.name for one in hypotheses.some(tx, [also])} | found

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from beton.signals import DeliveryStatus
-from beton.store import connections, deliveries, hypotheses, runs, workspaces
+from beton.store import connections, deliveries, hypotheses, hypothesis_lists, runs, workspaces
 from beton.store.records import RunStatus
 from beton.store.store import Transaction
 from beton.work.workplace import Workplace
@@ -66,7 +66,7 @@ def _ages(tx: Transaction, found: Gauges, now: datetime) -> None:
 
 def _counts(tx: Transaction, found: Gauges) -> None:
     found.connections.update(one.status for one in connections.every(tx))
-    by_status = hypotheses.count_by_status(tx)
+    by_status = hypothesis_lists.count_by_status(tx)
     found.hypotheses.update({str(status): number for status, number in by_status.items()})
     found.deliveries.update({str(one): deliveries.count(tx, one, most=COUNTED) for one in OPEN})
     found.runs.update(str(one.status) for one in runs.listing(tx, statuses=WAITING_RUNS, limit=200).data)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from beton.lifecycle import Status
-from beton.store import hypotheses
+from beton.store import hypothesis_lists
 from beton.work.attending import asking
 from beton.work.workplace import Workplace
 
@@ -20,7 +20,5 @@ class Navigation:
 def navigation(place: Workplace) -> Navigation:
     """Counted anew for each page: the tables have indexes for it."""
     with place.store.reading() as tx:
-        counts = hypotheses.count_by_status(tx)
-        asks = len(asking(tx))
-    waiting = {"review": counts[Status.PROPOSED], "scoreboard": asks}
+        waiting = {"review": hypothesis_lists.how_many(tx, Status.PROPOSED), "scoreboard": len(asking(tx))}
     return Navigation({name: number for name, number in waiting.items() if number})

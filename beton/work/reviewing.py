@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -15,8 +14,8 @@ from backtest.durations import DAY
 from backtest.rates import Rate, weekly
 from backtest.verdict import Bar, judge
 from beton.lifecycle import Status
-from beton.store import backtests, connections, fires, hypotheses, routes, runs
-from beton.store.hypotheses import Wanted
+from beton.store import backtests, connections, fires, hypotheses, hypothesis_lists, routes, runs
+from beton.store.hypothesis_lists import Wanted
 from beton.store.records import Backtest, BacktestFire, Connection, Hypothesis, Page, Route, Run, RunStatus
 from beton.store.store import Transaction
 from beton.work.deciding import Resource
@@ -56,6 +55,12 @@ class Proposal:
         """`clears`, `does_not_clear`, `cannot_tell`, or `untested`."""
         told = self.resource.verdict
         return "untested" if told is None else {True: "clears", False: "does_not_clear", None: "cannot_tell"}[told.clears]
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """All that its line is made of, but for what fired meanwhile: rows count their changes, results never change."""
+        row, newest = self.resource.hypothesis, self.resource.backtest
+        return (row.id, row.row_version, row.connection_id, newest and newest.id, self.resource.verdict, self.connection)
 
     @property
     def judged(self) -> dict[str, Any] | None:
@@ -170,14 +175,14 @@ def open_routes(place: Workplace) -> tuple[Route, ...]:
 def waiting(place: Workplace) -> Mapping[str, int]:
     """How many proposals wait, by verdict."""
     with place.store.reading() as tx:
-        return hypotheses.count_by_verdict(tx, Wanted(statuses=(Status.PROPOSED,)))
+        return hypothesis_lists.count_by_verdict(tx, Wanted(statuses=(Status.PROPOSED,)))
 
 
 def explained(place: Workplace) -> Explained:
     """Told by the record of the last search that ended."""
     with place.store.reading() as tx:
         ended = runs.listing(tx, kind="propose", statuses=(RunStatus.DONE,), limit=1).data
-        snoozed = hypotheses.count_by_status(tx)[Status.SNOOZED]
+        snoozed = hypothesis_lists.count_by_status(tx)[Status.SNOOZED]
         if not ended:
             return Explained(None, None, 0, 0, None, (), None, snoozed)
         run = ended[0]
@@ -210,15 +215,21 @@ def rerank(place: Workplace) -> int:
     return len(rows)
 
 
-def meaning_of(definition: dict[str, Any]) -> Meaning:
-    """What a definition is made of."""
-    return _meaning(orjson.dumps(definition))
+_meanings: dict[str, Meaning] = {}
+MOST_MEANINGS = 20_000
 
 
-@lru_cache(maxsize=10_000)
-def _meaning(text: bytes) -> Meaning:
-    """Lists show the same few hundred again and again, and reading one takes longer than showing it."""
-    definition = orjson.loads(text)
+def meaning_of(definition: str | dict[str, Any], fingerprint: str) -> Meaning:
+    """What a definition, or its text, is made of. Lists show the same few hundred again and again, and reading one takes longer than showing it."""
+    found = _meanings.get(fingerprint)
+    if found is None:
+        if len(_meanings) >= MOST_MEANINGS:
+            _meanings.clear()
+        found = _meanings[fingerprint] = _meaning(orjson.loads(definition) if isinstance(definition, str) else definition)
+    return found
+
+
+def _meaning(definition: dict[str, Any]) -> Meaning:
     told = Definition.model_validate(definition)
     unit = "person" if told.unit == "person" else "account"
     return Meaning(told.look_back, int(told.horizon), tuple(sorted(set(_names(definition)))), unit)
@@ -242,7 +253,7 @@ def _open(tx: Transaction) -> tuple[Route, ...]:
 
 def _queue(tx: Transaction, bar: Bar, wanted: Wanted, found: Page[Hypothesis]) -> Queue:
     known = {one.id: one for one in connections.every(tx)}
-    by_verdict = hypotheses.count_by_verdict(tx, wanted)
+    by_verdict = hypothesis_lists.count_by_verdict(tx, wanted)
     return Queue(tuple(_proposals(tx, bar, list(found.data), known)), found.next_after, by_verdict, tuple(known.values()))
 
 
@@ -253,7 +264,7 @@ def _proposals(tx: Transaction, bar: Bar, rows: list[Hypothesis], known: Mapping
 
 def _proposal(bar: Bar, row: Hypothesis, newest: Backtest | None, known: Mapping[str, Connection]) -> Proposal:
     verdict = None if newest is None else judge(newest.result, bar, selected=row.selected)
-    meaning = meaning_of(row.definition)
+    meaning = meaning_of(row.definition, row.fingerprint)
     rate = None if newest is None else weekly(newest.result["fired"], round(newest.window_days * DAY) - meaning.look_back)
     return Proposal(Resource(row, newest, verdict), meaning, known[row.connection_id].name, rate)
 

@@ -11,7 +11,7 @@ from typing import Literal
 from backtest.realised import Realised
 from beton.lifecycle import Status
 from beton.signals import Feedback
-from beton.store import alarms, backtests, holdouts, hypotheses, proof_counts, routes
+from beton.store import alarms, backtests, holdouts, hypotheses, hypothesis_lists, proof_counts, routes
 from beton.store.alarms import BrokenName, DriftAlarm
 from beton.store.holdouts import Holdout
 from beton.store.records import Hypothesis, Route
@@ -145,7 +145,7 @@ def _realised(told: Mapping[str, int]) -> Realised:
 
 def _promises(tx: Transaction, keys: Collection[tuple[str, int]]) -> dict[tuple[str, int], Promise]:
     """By hypothesis and version, of those that were approved on a result."""
-    said = hypotheses.named_versions(tx, set(keys))
+    said = hypothesis_lists.said(tx, set(keys))
     results = backtests.some(tx, [one.backtest_id for one in said.values() if one.backtest_id])
     made = {key: promise_of(results[one.backtest_id].result) for key, one in said.items() if one.backtest_id in results}
     return {key: one for key, one in made.items() if one is not None}

@@ -15,7 +15,7 @@ from backtest.taxonomy import Taxonomy
 from beton.lifecycle import Status
 from beton.posthog.ledger import Spent
 from beton.posthog.limits import Standing
-from beton.store import connections, hypotheses, questions, runs, taxonomies
+from beton.store import connections, hypotheses, hypothesis_lists, questions, runs, taxonomies
 from beton.store.ledger import RequestLedger
 from beton.store.questions import ConfirmedQuestion, Fact
 from beton.store.records import Connection, Page, Run, RunStatus, TaxonomySnapshot
@@ -100,7 +100,7 @@ def look(place: Workplace, name: str) -> SurveyClosely:
         one = connections.get(tx, name)
         snapshot, question = taxonomies.latest(tx, one.id), questions.confirmed(tx, one.id)
         facts, last = tuple(questions.facts(tx, one.id)), runs.listing(tx, connection_id=one.id, limit=8).data
-        worth, kept = len(_to_test(tx, one)), sum(hypotheses.count_by_status(tx, connection_id=one.id).values())
+        worth, kept = len(_to_test(tx, one)), sum(hypothesis_lists.count_by_status(tx, connection_id=one.id).values())
     known = sampled_taxonomy(place, one) if snapshot is not None else None
     return SurveyClosely(
         survey=_survey(place, one, snapshot, question),

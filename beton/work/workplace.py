@@ -69,7 +69,7 @@ class Workplace:
     def bar(self) -> Bar:
         """The workspace's bar: what it has chosen itself, else the installation's."""
         with self.store.reading() as tx:
-            chosen = workspaces.get(tx).settings.get(BAR, {})
+            chosen = workspaces.chosen(tx, BAR) or {}
         return Bar(**{field.name: chosen.get(field.name, getattr(self.settings.bar, field.name)) for field in fields(Bar)})
 
     def of(self, workspace_id: str) -> Workplace:

@@ -5,7 +5,7 @@ import pytest
 
 from beton.errors import BadInput, Conflict, IllegalTransition, NotFound, StaleVersion
 from beton.lifecycle import Action, Status
-from beton.store import audit, hypotheses
+from beton.store import audit, hypotheses, hypothesis_lists
 from beton.store.records import Connection, Hypothesis
 from beton.store.store import Store
 from tests.conftest import Clock
@@ -155,8 +155,8 @@ def test_listings_turn_pages_without_loss_or_repetition(store: Store, connection
             if after is None:
                 break
         assert sorted(seen) == sorted(made)
-        assert hypotheses.count_by_status(tx)[Status.PROPOSED] == 7
-        assert hypotheses.count_by_status(tx)[Status.APPROVED] == 0
+        assert hypothesis_lists.count_by_status(tx)[Status.PROPOSED] == 7
+        assert hypothesis_lists.count_by_status(tx)[Status.APPROVED] == 0
         with pytest.raises(NotFound):
             hypotheses.listing(tx, after="hyp_nowhere")
 

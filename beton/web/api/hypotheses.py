@@ -16,7 +16,7 @@ from beton.lifecycle import Status
 from beton.roles import Permission
 from beton.store import audit, hypotheses
 from beton.web.access.policy import needs
-from beton.web.api.asking import ETAG, LOCATION, Cursor, Limit, etag, listed, refusals
+from beton.web.api.asking import ETAG, LOCATION, Cursor, Limit, etag, listed_as_is, refusals
 from beton.web.api.bodies import NewHypothesisBody
 from beton.web.api.resources import History, HistoryEntry, HypothesisPage, HypothesisRead
 from beton.web.injected import TheActor, ThePlace
@@ -30,16 +30,15 @@ ByConnection = Annotated[str | None, QueryParameter(description="Name or id.")]
 
 @get("/hypotheses", opt=needs(Permission.READ), sync_to_thread=True, responses=refusals(404), operation_id="listHypotheses", tags=["hypotheses"])
 def list_hypotheses(
-    place: ThePlace, status: Statuses = None, connection: ByConnection = None, limit: Limit = 50, cursor: Cursor = None
-) -> HypothesisPage:
+    place: ThePlace, status: Statuses = None, connection: ByConnection = None, limit: Limit = 25, cursor: Cursor = None
+) -> Response[HypothesisPage]:
     """Hypotheses with their newest numbers, newest first."""
     connection_id = None if connection is None else place.connection(connection).id
-    return listed(
-        HypothesisPage,
+    return listed_as_is(
         place.store,
         cursor,
         lambda tx: hypotheses.listing(tx, connection_id=connection_id, statuses=status or (), limit=limit, after=cursor),
-        lambda found: [HypothesisRead.of(one) for one in resources(place, found)],
+        lambda found: [one.to_json() for one in resources(place, found)],
     )
 
 

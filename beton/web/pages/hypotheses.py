@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, FromQuery
@@ -11,12 +9,12 @@ from litestar.params import FromPath, FromQuery
 from beton.errors import BadInput, Fault
 from beton.lifecycle import Action, Status, allowed
 from beton.roles import Permission
-from beton.store import hypotheses
+from beton.store import hypotheses, hypothesis_lists
 from beton.web.access.policy import needs
 from beton.web.charts.mosaic import mosaic
 from beton.web.injected import TheHands, ThePlace
 from beton.web.pages import pictures
-from beton.web.pages.page import FormFields, Page, ThePage
+from beton.web.pages.page import FormFields, ThePage, of_one_instant
 from beton.web.pages.review import Search, wanted
 from beton.web.pages.scoreboard import words
 from beton.work import becoming, looking, reviewing
@@ -24,7 +22,7 @@ from beton.work.backtesting import default_as_of
 from beton.work.drafting import as_text
 from beton.work.scoreboard import SHOWN, line
 
-AT_ONCE = 50
+AT_ONCE = 25
 WINDOW_DAYS = 90
 BUTTONS = {
     Action.PAUSE: "Stops sending; what waits is held.",
@@ -37,6 +35,7 @@ BUTTONS = {
 
 
 @get("/hypotheses", sync_to_thread=True, opt=needs(Permission.READ), include_in_schema=False)
+@of_one_instant
 def list_hypotheses(
     page: ThePage, place: ThePlace, status: FromQuery[str] = "", verdict: FromQuery[str] = "", connection: FromQuery[str] = "",
     source: FromQuery[str] = "", q: Search = "", after: FromQuery[str] = "",
@@ -46,7 +45,7 @@ def list_hypotheses(
     statuses = (Status(status),) if status in set(Status) else ()
     found = reviewing.listing(place, wanted(place, asked, statuses), limit=AT_ONCE, after=after or None)
     with place.store.reading() as tx:
-        counts = hypotheses.count_by_status(tx)
+        counts = hypothesis_lists.count_by_status(tx)
     asked["status"] = status if statuses else ""
     return page.render(
         "hypotheses/list.html",
@@ -61,6 +60,7 @@ def list_hypotheses(
 
 
 @get("/hypotheses/{hypothesis_id:str}", sync_to_thread=True, opt=needs(Permission.READ), include_in_schema=False)
+@of_one_instant
 def show(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str]) -> Response[str]:
     """One hypothesis with everything around it."""
     sight = looking.look(place, hypothesis_id, units=page.may(Permission.READ_SIGNALS))
@@ -79,13 +79,14 @@ def show(page: ThePage, place: ThePlace, hypothesis_id: FromPath[str]) -> Respon
         counts=told.counts() if told and told.kept else None,
         areas=mosaic(sight.proposal.judged["closed"]) if sight.proposal.judged else (),
         pictures=pictures.around(page, sight.proposal, told),
-        others=_others(page, place, hypothesis_id),
+        others=_others(place, hypothesis_id),
         score_line=line(place, hypothesis_id) if sight.hypothesis.status in SHOWN or sight.hypothesis.fired_count else None,
         **words(),
     )
 
 
 @get("/hypotheses/compare", sync_to_thread=True, opt=needs(Permission.READ), include_in_schema=False)
+@of_one_instant
 def compare(page: ThePage, place: ThePlace, a: FromQuery[str] = "", b: FromQuery[str] = "") -> Response[str]:
     """Two side by side."""
     if not a or not b or a == b:
@@ -107,12 +108,12 @@ def test_again(page: ThePage, place: ThePlace, hands: TheHands, hypothesis_id: F
     return page.go(f"/runs/{run.id}")
 
 
-def _others(page: Page, place: ThePlace, hypothesis_id: str) -> list[Any]:
-    """What one might compare with: the first of the queue."""
-    del page
+def _others(place: ThePlace, hypothesis_id: str) -> dict[str, str]:
+    """What one might compare with: the first of the queue, by id."""
     with place.store.reading() as tx:
-        found = hypotheses.ranked(tx, hypotheses.Wanted(statuses=(Status.PROPOSED,)), limit=20)
-    return [one for one in found.data if one.id != hypothesis_id]
+        found = hypothesis_lists.names_of_ranked(tx, Status.PROPOSED, limit=20)
+    found.pop(hypothesis_id, None)
+    return found
 
 
 HANDLERS: list[HTTPRouteHandler] = [list_hypotheses, show, compare, test_again]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import Annotated, Any
+from functools import cached_property, wraps
+from typing import Annotated, Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
 from litestar import Response
@@ -104,6 +105,21 @@ class Page:
 
 
 ThePage = NamedDependency[SkipValidation[Page]]
+Rest = ParamSpec("Rest")
+
+
+def of_one_instant(
+    handler: Callable[Concatenate[Page, Workplace, Rest], Response[str]],
+) -> Callable[Concatenate[Page, Workplace, Rest], Response[str]]:
+    """For handlers that only read: all that the page shows comes from one transaction, from its frame to its last number."""
+
+    @wraps(handler)
+    def within(page: Page, place: Workplace, *rest: Rest.args, **named: Rest.kwargs) -> Response[str]:
+        with place.store.snapshot():
+            return handler(page, place, *rest, **named)
+
+    return within
+
 
 FormFields = Annotated[dict[str, Any], Body(media_type=RequestEncodingType.URL_ENCODED)]
 """The fields of a form: a text each, a list where one was given several times."""

@@ -11,11 +11,11 @@ from litestar.params import FromQuery, QueryParameter
 from beton.errors import NotFound
 from beton.lifecycle import Status
 from beton.roles import Permission
-from beton.store.hypotheses import Wanted
+from beton.store.hypothesis_lists import Wanted
 from beton.store.records import Source
 from beton.web.access.policy import needs
 from beton.web.injected import ThePlace
-from beton.web.pages.page import Page, ThePage
+from beton.web.pages.page import Page, ThePage, of_one_instant
 from beton.work import reviewing
 from beton.work.attending import attention
 
@@ -27,6 +27,7 @@ SOURCES: tuple[Source, ...] = ("search", "agent", "person")
 
 
 @get("/review", sync_to_thread=True, opt=needs(Permission.READ), include_in_schema=False)
+@of_one_instant
 def review(
     page: ThePage, place: ThePlace, verdict: Verdict = "", connection: FromQuery[str] = "", source: FromQuery[str] = "", q: Search = "",
     after: FromQuery[str] = "", done: FromQuery[str] = "", how: FromQuery[str] = "",

@@ -15,7 +15,7 @@ from beton.signals import DeliveryStatus
 from beton.store import routes
 from beton.web.access.policy import needs
 from beton.web.injected import TheHands, ThePlace
-from beton.web.pages.page import FormFields, Page, ThePage, text
+from beton.web.pages.page import FormFields, Page, ThePage, of_one_instant, text
 from beton.work import dispatching
 from beton.work.ways_out import add_route
 
@@ -25,6 +25,7 @@ AGAIN = {"day": ("the last 24 hours", 1), "week": ("the last 7 days", 7), "month
 
 
 @get("/routing", sync_to_thread=True, opt=needs(Permission.READ_ROUTES), include_in_schema=False)
+@of_one_instant
 def overview(
     page: ThePage, place: ThePlace, route: FromQuery[str] = "", status: FromQuery[str] = "", after: FromQuery[str] = "", again: FromQuery[str] = ""
 ) -> Response[str]:

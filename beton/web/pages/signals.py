@@ -17,7 +17,7 @@ from beton.signals import Feedback
 from beton.web.access.policy import needs
 from beton.web.api.signals import csv_file
 from beton.web.injected import TheCaller, ThePlace
-from beton.web.pages.page import FormFields, Page, ThePage, text
+from beton.web.pages.page import FormFields, Page, ThePage, of_one_instant, text
 from beton.work import following
 from beton.work.following import Deed, Filter
 
@@ -36,6 +36,7 @@ FEEDBACK = {Feedback.WORKED: "Worked", Feedback.NOT_A_FIT: "Not a fit", Feedback
 
 
 @get("/signals", sync_to_thread=True, opt=needs(Permission.READ_SIGNALS), include_in_schema=False)
+@of_one_instant
 def list_signals(
     page: ThePage, place: ThePlace, whose: FromQuery[str] = "", hypothesis: FromQuery[str] = "", type: FromQuery[str] = "",
     since: FromQuery[str] = "", connection: FromQuery[str] = "", after: FromQuery[str] = "",
@@ -70,6 +71,7 @@ def export(
 
 
 @get("/signals/{signal_id:str}", sync_to_thread=True, opt=needs(Permission.READ_SIGNALS), include_in_schema=False)
+@of_one_instant
 def show(page: ThePage, place: ThePlace, signal_id: FromPath[str], stopped: FromQuery[str] = "") -> Response[str]:
     """One signal with everything around it."""
     found = following.look(place, signal_id, audited=page.may(Permission.READ_AUDIT))
@@ -77,6 +79,7 @@ def show(page: ThePage, place: ThePlace, signal_id: FromPath[str], stopped: From
 
 
 @get("/accounts/{unit_key:str}", sync_to_thread=True, opt=needs(Permission.READ_SIGNALS), include_in_schema=False)
+@of_one_instant
 def show_unit(page: ThePage, place: ThePlace, unit_key: FromPath[str]) -> Response[str]:
     """A person or account with the history of its signals. Its address does not name it."""
     found = following.unit(place, unit_key)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 from collections.abc import Iterable
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2.runtime import Macro
 from markupsafe import Markup, escape
 
 from beton.web.pages import figures
@@ -42,10 +44,29 @@ def environment() -> Environment:
     )
     made.filters.update(figures.FILTERS)
     made.filters["claim"] = claim
-    known: dict[str, Any] = {"between": figures.between, "ago": figures.ago, "on_log": figures.on_log, "htmx_config": _HTMX, "page_screens": SCREENS}
+    known: dict[str, Any] = {
+        "between": figures.between,
+        "ago": figures.ago,
+        "on_log": figures.on_log,
+        "htmx_config": _HTMX,
+        "page_screens": SCREENS,
+    } | {
+        "icons": _ICONS,
+        "piece": piece,
+        "of_id": of_id,
+    }
     made.globals |= known
     return made
 
+
+_PATHS = {
+    "clears": '<path d="M3 8.5l3.2 3.2L13 4.8"/>',
+    "does_not_clear": '<path d="M4 4l8 8M12 4l-8 8"/>',
+    "cannot_tell": '<path d="M5.6 6.1a2.4 2.4 0 1 1 3.6 2.1c-.8.5-1.2.9-1.2 1.8M8 12.6v.1"/>',
+    "untested": '<circle cx="8" cy="8" r="4.5"/>',
+}
+_ICON = '<svg class="icon" viewBox="0 0 16 16" width="14" height="14" aria-hidden="true">{}</svg>'
+_ICONS = {name: Markup(_ICON.format(path)) for name, path in _PATHS.items()}  # noqa: S704 - constants
 
 _HTMX = escape(
     json.dumps(
@@ -63,6 +84,31 @@ _HTMX = escape(
         }
     )
 )
+
+
+MOST_PIECES = 8_000
+"""About 30 MB. When there are more, all are made anew: what is looked at often is soon there again."""
+
+_pieces: dict[tuple[str, Any], Markup] = {}
+_THE_ID = secrets.token_hex(16)
+"""Stands in a piece where an id will."""
+
+
+def piece(key: Any, macro: Macro, *arguments: Any) -> Markup:
+    """What the macro makes of the arguments, once for each key: that has to name all that the piece is made of, the reader's rights and the server's
+    base too."""
+    known = (str(macro.name), key)
+    found = _pieces.get(known)
+    if found is None:
+        if len(_pieces) >= MOST_PIECES:
+            _pieces.clear()
+        found = _pieces[known] = cast("Markup", macro(*arguments))
+    return found
+
+
+def of_id(row_id: str, key: Any, macro: Macro, *arguments: Any) -> Markup:
+    """A piece of which only an id differs from line to line: the macro gets it first, and prints nothing else of it."""
+    return piece(key, macro, _THE_ID, *arguments).replace(_THE_ID, row_id)
 
 
 def claim(sentence: str, names: Iterable[str] = ()) -> Markup:

@@ -162,7 +162,7 @@ def _written(form: dict[str, object]) -> str:
 
 
 def _names(draft: Draft) -> tuple[str, ...]:
-    return () if draft.definition is None else meaning_of(draft.definition.canonical().to_json()).names
+    return () if draft.definition is None else meaning_of(draft.definition.canonical().to_json(), draft.definition.fingerprint).names
 
 
 HANDLERS: list[HTTPRouteHandler] = [new, preview, write, edit, change]

@@ -3,13 +3,13 @@
 from datetime import timedelta
 
 from beton.lifecycle import Action, Status
-from beton.store import audit, hypotheses, members, routes
+from beton.store import audit, hypotheses, hypothesis_lists, members, routes
 from beton.work.deciding import decide
 from beton.work.reviewing import rerank
 from beton.work.undoing import WITHIN
+from tests.store.steps import a_webhook
 from tests.web.pages.conftest import read
 from tests.web.steps import kept, result
-from tests.store.steps import a_webhook
 
 
 def status_of(store, one) -> Status:
@@ -220,7 +220,7 @@ def test_another_bar_ranks_anew(ada, proposed, place):
     strict = place.settings.model_copy(update={"bar": place.settings.bar.model_copy(update={"min_lift_low": 2.15})})
     assert rerank(type(place)(strict, place.store, place.clock)) == 7
     with place.store.reading() as tx:
-        assert hypotheses.count_by_verdict(tx, hypotheses.Wanted())["clears"] == 2
+        assert hypothesis_lists.count_by_verdict(tx, hypothesis_lists.Wanted())["clears"] == 2
 
 
 def test_a_decision_is_signed_with_the_member(ada, proposed, store):

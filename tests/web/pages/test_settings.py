@@ -7,7 +7,7 @@ import sqlalchemy as sa
 from beton.lifecycle import Status
 from beton.roles import Permission, Role
 from beton.store import api_keys, audit, members
-from beton.store.hypotheses import Wanted, count_by_verdict
+from beton.store.hypothesis_lists import Wanted, count_by_verdict
 from tests.web.pages.conftest import read
 
 
