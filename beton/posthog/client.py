@@ -25,6 +25,7 @@ from beton.posthog.hosts import Host
 from beton.posthog.keys import check_key
 from beton.posthog.ledger import Surface
 from beton.posthog.limits import Clock, Limits, Sleep, Turn
+from beton.posthog.unpacking import unpacked
 
 Refresh = Literal["blocking", "force_blocking"]
 """`force_blocking` computes anew; `blocking` may answer from PostHog's cache, which costs no budget: right for days that are closed."""
@@ -305,7 +306,7 @@ class PostHogClient:
             most = self._largest if good else _LARGEST_ERROR
             parts: list[bytes] = []
             size = 0
-            async for part in response.aiter_bytes():
+            async for part in unpacked(response):
                 size += len(part)
                 if size > most:
                     if good:
