@@ -99,7 +99,9 @@ async def annotate(
     at = message.fired_at or clock()
     content = {"content": f"{_said(message)} {mark}", "date_marker": at.astimezone(UTC).isoformat(), "scope": "project"}
     made = await service.ask("POST", path, content)
-    return _failed(made) if isinstance(made, Silence) or not made.good else made.outcome()
+    if isinstance(made, Silence) or not made.good:
+        return _failed(made)
+    return made.outcome(None if made.object.get("id") else "retry")
 
 
 async def add_to_cohort(
@@ -124,7 +126,9 @@ async def add_to_cohort(
         refusal = DestinationRefused("Only a person of PostHog can be in a cohort.", code="destination.not_for_this")
         return Outcome("refused", 0, failure=refusal)
     added = await service.ask("PATCH", f"{path}/add_persons_to_static_cohort/", {"person_ids": [person]})
-    return _failed(added) if isinstance(added, Silence) or not added.good else added.outcome()
+    if isinstance(added, Silence) or not added.good:
+        return _failed(added)
+    return added.outcome(None if added.content is not None or (added.whole and not added.body) else "retry")  # a page in place of an answer is none
 
 
 def _said(message: Message) -> str:

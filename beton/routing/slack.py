@@ -99,7 +99,7 @@ async def send(
     patience: Patience = UNHURRIED,
 ) -> Outcome:
     """Post a message once."""
-    secrets = tuple(one for one in (destination.webhook_url, destination.token, destination.signing_secret) if one)
+    secrets = _secrets(destination)
     base, headers = (destination.webhook_url, {}) if destination.webhook_url else (destination.api_url, _bearer(destination))
     service = Service(base, headers, secrets, _reach(destination), client, clock, resolve, patience)
     body = content(message if destination.signing_secret else message.model_copy(update={"signal_id": None}))
@@ -153,6 +153,13 @@ def _of_api(reply: Reply | Silence, destination: SlackSettings) -> Outcome:
 def _perhaps_done(status: int) -> bool:
     """A gateway that lost patience, or a server that stumbled, may have posted. 503 and 429 say that they have not."""
     return status >= 500 and status != 503
+
+
+def _secrets(destination: SlackSettings) -> tuple[str, ...]:
+    """What no text may hold: of a webhook's address also its path, and the end of that, which is the token."""
+    path = urlsplit(destination.webhook_url or "").path
+    known = (destination.webhook_url, path, path.rpartition("/")[2], destination.token, destination.signing_secret)
+    return tuple(one for one in known if one and len(one) >= 8)
 
 
 def _bearer(destination: SlackSettings) -> dict[str, str]:

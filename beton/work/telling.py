@@ -15,6 +15,7 @@ from beton.signals import Claim, Notice, Receipt, Signal
 from beton.store import backtests, hypotheses, members, reach, workspaces
 from beton.store.records import Route
 from beton.store.store import Transaction
+from beton.work.following import owner_name
 from beton.work.workplace import Workplace, microseconds
 
 OUTCOMES = {"converts": "converted", "expands": "expanded", "churns": "churned", "returns": "returned"}
@@ -137,4 +138,5 @@ def promise(result: Mapping[str, Any] | None, goal: str) -> str | None:
 def _owner(tx: Transaction, signal: Signal) -> str | None:
     """By name: whose turn it was, which does not change while the message is on its way, unless it is somebody else's by then."""
     wanted = signal.assigned_id or signal.owner_id
-    return None if wanted is None else next((one.name for one in members.every(tx) if one.id == wanted), None)
+    known = {one.id: one.name for one in members.every(tx)}
+    return owner_name(wanted, known) if wanted is not None and (wanted in known or wanted.startswith("slack:")) else None
