@@ -17,10 +17,12 @@ from sqlalchemy.sql.visitors import replacement_traverse
 import beton.store.prepared as prepared
 from beton.lifecycle import Status
 from beton.roles import Permission, Role
-from beton.store import api_keys, deliveries, members, questions, routes, runs, signals, store, workspaces
+from beton.store import api_keys, deliveries, inbound, inbound_events, members, questions, routes, runs, signals, store, workspaces
 from beton.store.columns import new_id
+from beton.store.inbound_records import Taken
 from beton.store.records import Connection, RunStatus
 from beton.store.store import Store
+from beton.work.mapping import DEFAULT
 from tests.web.access.people import Address, Somebody, addresses, member
 from tests.web.contract import document
 from tests.web.steps import definition, fired, kept, result
@@ -55,6 +57,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "question": {"outcome": definition()["outcome"]},
     "role": {"role": "viewer"},
     "feedback": {"verdict": "worked"},
+    "{source:str}": {},
+    "rotate": {},
+    "signature": {"signed": False},
 }
 """By the last part of the address, where a body is needed."""
 
@@ -75,6 +80,10 @@ def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
         runs.finish(tx, run.id, RunStatus.DONE)  # or the stream of its progress would not end
         key, _ = api_keys.issue(tx, "laptop", [Permission.READ], actor="set-up")
         ada = members.add(tx, "ada@example.com", Role.SALES, actor="set-up")
+        source, _ = inbound.add(tx, name="posthog", connection_id=connection.id, mapping=DEFAULT, secret=None, actor="ada")
+        body = '{"event": {"event": "x", "distinct_id": "x", "timestamp": "2026-03-02T09:00:00Z"}}'
+        event = inbound_events.sealed_row(tx.sealer, Taken(tx.workspace_id, source.id, connection.id, "e1", tx.now, body))
+        inbound_events.keep(tx, [event])
         fact = questions.add_fact(tx, connection.id, "canary fact", actor="ada")
         return {
             "hypothesis_id": [row.id, *(one.id for one in more)],
@@ -87,6 +96,8 @@ def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
             "fact_id": [fact.id],
             "key_id": [key.id],
             "member": [ada.id, ada.email],
+            "source": [source.id, source.name],
+            "event_id": [event["id"]],
         }
 
 
