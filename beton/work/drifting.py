@@ -110,7 +110,7 @@ def _standing(tx: Transaction, one: Hypothesis, bar: Bar) -> Standing:
     waiting = next((each for each in mine if each.answer is None), None)
     if floor is None:
         return Standing(one, promise, None, basis, alarm=waiting, why="It was approved without a precision that it could keep.")
-    since = max((each.last_fired_at for each in mine if each.answer is not None), default=None)
+    since = max((each.answered_at for each in mine if each.answered_at is not None), default=None)
     ended = outcomes.ended(tx, (one.id, one.version), until=tx.now, after=since, held_only=basis == "holdout")
     fires, hits = len(ended), sum(each.converted for each in ended)
     return Standing(one, promise, floor, basis, fires, hits, Watch(floor, fires, hits).log_e, ended[-1] if ended else None, waiting)
