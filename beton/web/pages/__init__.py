@@ -44,6 +44,7 @@ from beton.web.pages import (
     scoreboard,
     settings,
     signals,
+    sources,
     start,
     writing,
 )
@@ -65,6 +66,7 @@ def pages_router() -> Router:
         routing,
         settings,
         data,
+        sources,
         start,
         api_help,
     )
