@@ -54,8 +54,7 @@ def named(store: Store, name_or_id: str) -> Workspace:
 
 def choose(tx: Transaction, name: str, value: Any, *, actor: str) -> Workspace:
     """Set one of the workspace's own settings; None goes back to the installation's."""
-    query = sa.select(WorkspaceRow).where(col(WorkspaceRow.id) == tx.workspace_id).with_for_update()
-    row = tx.session.execute(query.execution_options(populate_existing=True)).scalars().one()
+    row = _locked(tx)
     before = row.settings.get(name)
     row.settings = {key: kept for key, kept in row.settings.items() if key != name} | ({} if value is None else {name: value})
     audit.write(tx, actor, "workspace.choose", "workspace", row.id, before={name: before}, after={name: value})
@@ -64,6 +63,24 @@ def choose(tx: Transaction, name: str, value: Any, *, actor: str) -> Workspace:
 
 _WORKSPACES = table_of(WorkspaceRow).c
 _SETTINGS = prepared(sa.select(_WORKSPACES.settings).where(_WORKSPACES.id == sa.bindparam("workspace")))
+
+
+def lock(tx: Transaction) -> Workspace:
+    """The workspace of the transaction; who else would change it waits for its end."""
+    return _value(_locked(tx))
+
+
+def remember(tx: Transaction, name: str, value: Any) -> None:
+    """Keep what the program itself has to know of a workspace the next time, such as when it did something last; None forgets it. Nobody has
+    chosen it, so that the audit log is not told."""
+    row = _locked(tx)
+    row.settings = {key: kept for key, kept in row.settings.items() if key != name} | ({} if value is None else {name: value})
+    tx.session.flush()
+
+
+def _locked(tx: Transaction) -> WorkspaceRow:
+    query = sa.select(WorkspaceRow).where(col(WorkspaceRow.id) == tx.workspace_id).with_for_update()
+    return tx.session.execute(query.execution_options(populate_existing=True)).scalars().one()
 
 
 def _value(row: WorkspaceRow) -> Workspace:

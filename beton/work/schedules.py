@@ -27,6 +27,7 @@ from beton.work.durable_backtests import backtest_run, register_queues
 from beton.work.durable_proposals import PROPOSE_AT, propose_run, propose_tick
 from beton.work.housekeeping import tidy
 from beton.work.proof_jobs import PROVE_AT, SURVEY_AT, prove_tick, survey_tick
+from beton.work.reviewer_jobs import CALL_AT, call_tick
 from beton.work.sweeping import sweep
 from beton.work.this_process import close_for_work, open_for_work, the_place, working_for, workspace_ids
 from beton.work.workplace import Workplace
@@ -80,6 +81,7 @@ def start_jobs(place: Workplace) -> Jobs:
             {"schedule_name": "propose", "workflow_fn": propose_tick, "schedule": PROPOSE_AT, "context": None},
             {"schedule_name": "prove", "workflow_fn": prove_tick, "schedule": PROVE_AT, "context": None},
             {"schedule_name": "survey", "workflow_fn": survey_tick, "schedule": SURVEY_AT, "context": None},
+            {"schedule_name": "call", "workflow_fn": call_tick, "schedule": CALL_AT, "context": None},
             {"schedule_name": "tidy", "workflow_fn": tidy_tick, "schedule": TIDY_AT, "context": None},
         ]
     )

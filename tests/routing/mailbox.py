@@ -26,6 +26,7 @@ class Mailbox:
     encrypted: list[bool] = field(default_factory=list)
     refuse_rcpt: str | None = None
     refuse_data: str | None = None
+    port: int = 0
 
     async def handle_RCPT(self, server: SMTP, session: Any, envelope: Any, address: str, options: list[str]) -> str:  # noqa: N802  aiosmtpd's name
         del server, session, options

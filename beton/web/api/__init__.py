@@ -5,7 +5,22 @@ from collections import defaultdict
 from litestar import Response, Router
 from litestar.handlers import HTTPRouteHandler
 
-from beton.web.api import connections, decisions, hypotheses, people, persons, proof, routes, runs, searching, signals, sources, weighing, workspace
+from beton.web.api import (
+    connections,
+    decisions,
+    hypotheses,
+    people,
+    persons,
+    proof,
+    route_kinds,
+    routes,
+    runs,
+    searching,
+    signals,
+    sources,
+    weighing,
+    workspace,
+)
 from beton.web.api.asking import as_described
 
 PREFIX = "/api/v1"
@@ -13,7 +28,8 @@ PREFIX = "/api/v1"
 
 def api_router() -> Router:
     """All of it."""
-    rooms = (hypotheses, weighing, decisions, connections, runs, searching, signals, sources, routes, people, persons, proof, workspace)
+    data = (hypotheses, weighing, decisions, connections, runs, searching, signals, sources)
+    rooms = (*data, routes, route_kinds, people, persons, proof, workspace)
     handlers = [handler for room in rooms for handler in room.HANDLERS]
     methods: dict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
     for handler in handlers:
