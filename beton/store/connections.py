@@ -14,6 +14,7 @@ from beton.store.columns import new_id, table_of
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow, NoticeRow
 from beton.store.inbound_tables import InboundAddressRow, InboundEventRow, InboundHourRow, InboundSourceRow
 from beton.store.prepared import prepared
+from beton.store.proof_tables import BrokenNameRow, DriftAlarmRow, HoldoutRow, HoldoutUnitRow, SignalOutcomeRow
 from beton.store.reach_tables import SignalAccountRow
 from beton.store.records import Connection, ConnectionStatus
 from beton.store.store import Transaction
@@ -44,6 +45,8 @@ _OWNED: tuple[Any, ...] = (
     HypothesisRow, RunRow, TaxonomySnapshotRow, LiveMatchRow, LiveCursorRow, ErasedUnitRow, RequestLedgerRow, RequestPlaceRow,
 )  # fmt: skip
 """What refers to nothing but its connection, once its own dependants are gone."""
+
+_PROOF: tuple[Any, ...] = (HoldoutRow, DriftAlarmRow, BrokenNameRow)
 
 
 def add(
@@ -156,6 +159,9 @@ def _belongings(connection_id: str) -> Iterator[tuple[str, sa.Delete]]:
         (NoticeRow, col(NoticeRow.hypothesis_id).in_(hypotheses)),
         (SignalFeedbackRow, col(SignalFeedbackRow.signal_id).in_(signals)),
         (SignalAccountRow, col(SignalAccountRow.id).in_(signals)),
+        (HoldoutUnitRow, col(HoldoutUnitRow.signal_id).in_(signals)),
+        (SignalOutcomeRow, col(SignalOutcomeRow.id).in_(signals)),
+        *((row_type, row_type.hypothesis_id.in_(hypotheses)) for row_type in _PROOF),
         (SignalRow, col(SignalRow.connection_id) == connection_id),
         (LiveFiredRow, col(LiveFiredRow.hypothesis_id).in_(hypotheses)),
         (HypothesisVersionRow, col(HypothesisVersionRow.hypothesis_id).in_(hypotheses)),

@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 
+from backtest.breakage import Break
 from beton.errors import BadInput, NotFound
 from beton.lifecycle import Action
 from beton.signals import Account, Signal
-from beton.store import audit, deliveries, holdouts, hypotheses, outcomes, reach, signals
+from beton.store import alarms, audit, connections, deliveries, holdouts, hypotheses, outcomes, reach, signals
 from beton.store.records import Connection, Hypothesis, Route
 from beton.store.signals import record
 from beton.store.store import Store
@@ -147,3 +148,16 @@ def test_another_version_is_another_draw(store: Store, live: Hypothesis, route: 
     second = out(fire(store, again, range(200)))
     assert second
     assert second != first
+
+
+def test_all_of_it_goes_with_its_connection(store: Store, live: Hypothesis, connection: Connection, route: Route):
+    hold(store, live, 0.2)
+    fire(store, live, range(20))
+    with store.transaction() as tx:
+        outcomes.expect(tx, (live.id, live.version), timedelta(days=14))
+        alarms.raise_alarm(tx, hypotheses.get(tx, live.id), "ask", basis="all", floor=0.3, fires=9, hits=0, log_e=4.0, last_fired_at=tx.now)
+        alarms.note_breaks(tx, hypotheses.get(tx, live.id), [Break("event_gone", "invited")])
+        connections.remove(tx, connection.id, actor="ada", force=True)
+    with store.reading() as tx:
+        assert holdouts.every(tx) == {}
+        assert alarms.alarms(tx) == alarms.broken_names(tx) == []
