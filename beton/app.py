@@ -54,7 +54,7 @@ LARGEST_BODY = 1_000_000
 GRACE_SECONDS = 4
 """How long requests under way may take after the server was told to stop; the jobs have as long again."""
 
-STOPPED_AFTER = 9.5
+STOPPED_AFTER = 9.0
 """Seconds from being told to stop to the end of the process, whatever is still under way then: it resumes, as after a crash."""
 
 
