@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
 
@@ -17,9 +18,25 @@ from sqlalchemy.sql.visitors import replacement_traverse
 import beton.store.prepared as prepared
 from beton.lifecycle import Status
 from beton.roles import Permission, Role
-from beton.store import api_keys, deliveries, inbound, inbound_events, members, questions, routes, runs, signals, store, workspaces
+from beton.store import (
+    alarms,
+    api_keys,
+    deliveries,
+    hypotheses,
+    inbound,
+    inbound_events,
+    members,
+    questions,
+    reach,
+    routes,
+    runs,
+    signals,
+    store,
+    workspaces,
+)
 from beton.store.columns import new_id
 from beton.store.inbound_records import Taken
+from beton.store.reach import Entry
 from beton.store.records import Connection, RunStatus
 from beton.store.store import Store
 from beton.work.mapping import DEFAULT
@@ -42,7 +59,7 @@ BESIDE = {"action": "reject", "file": "lift.svg"}
 FORM = {
     "reason": "known", "comment": "x", "until": "2027-01-01T00:00", "days": "3", "override_reason": "wanted", "row_version": "1", "version": "1",
     "definition": "", "name": "x", "url": "https://hooks.example.com/x", "role": "viewer", "email": "eve@example.com", "text": "x", "other": "x",
-    "connection": "", "hypothesis_id": "", "ids": "", "feedback": "worked",
+    "connection": "", "hypothesis_id": "", "ids": "", "feedback": "worked", "answer": "kept", "percent": "5",
 }  # fmt: skip
 """Fields of all forms: so much that none is refused for want of one before the thing itself is looked for."""
 
@@ -57,6 +74,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "question": {"outcome": definition()["outcome"]},
     "role": {"role": "viewer"},
     "feedback": {"verdict": "worked"},
+    "answer": {"answer": "kept"},
+    "holdout": {"share": 0.1},
     "{source:str}": {},
     "rotate": {},
     "signature": {"signed": False},
@@ -84,6 +103,10 @@ def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
         body = '{"event": {"event": "x", "distinct_id": "x", "timestamp": "2026-03-02T09:00:00Z"}}'
         event = inbound_events.sealed_row(tx.sealer, Taken(tx.workspace_id, source.id, connection.id, "e1", tx.now, body))
         inbound_events.keep(tx, [event])
+        one = hypotheses.get(tx, row.id)
+        alarm = alarms.raise_alarm(tx, one, "ask", basis="all", floor=0.3, fires=40, hits=2, log_e=6.0, last_fired_at=tx.now)
+        reach.suppress(tx, "customers", [Entry("domain", "canary.com")], actor="ada")
+        reach.snooze(tx, Entry("id", "canary"), tx.now + timedelta(days=9), actor="ada")
         fact = questions.add_fact(tx, connection.id, "canary fact", actor="ada")
         return {
             "hypothesis_id": [row.id, *(one.id for one in more)],
@@ -93,11 +116,14 @@ def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
             "unit_key": [str(signals.key_of(tx, signals.listing(tx).data[0]))],
             "route": [routes.every(tx)[0].id, "crm"],
             "delivery_id": [deliveries.listing(tx).data[0].id],
+            "suppression_id": [reach.suppressed(tx).data[0].id],
+            "snooze_id": [reach.snoozes(tx)[0].id],
             "fact_id": [fact.id],
             "key_id": [key.id],
             "member": [ada.id, ada.email],
             "source": [source.id, source.name],
             "event_id": [event["id"]],
+            "alarm_id": [alarm.id],
         }
 
 
