@@ -24,6 +24,7 @@ from beton.work.asking import question_from
 from beton.work.broken_runs import end_broken_runs
 from beton.work.delivering import deliver_signals
 from beton.work.durable_backtests import backtest_run, register_queues
+from beton.work.durable_inbound import GO_THROUGH_EVERY, SILENCE_EVERY, arrived_tick, silence_tick
 from beton.work.durable_proposals import PROPOSE_AT, propose_run, propose_tick
 from beton.work.housekeeping import tidy
 from beton.work.proof_jobs import PROVE_AT, SURVEY_AT, prove_tick, survey_tick
@@ -77,6 +78,8 @@ def start_jobs(place: Workplace) -> Jobs:
     DBOS.apply_schedules(
         [
             {"schedule_name": "sweep", "workflow_fn": sweep_tick, "schedule": _every(minutes), "context": None},
+            {"schedule_name": "arrived", "workflow_fn": arrived_tick, "schedule": GO_THROUGH_EVERY, "context": None},
+            {"schedule_name": "silence", "workflow_fn": silence_tick, "schedule": SILENCE_EVERY, "context": None},
             {"schedule_name": "deliver", "workflow_fn": deliver_tick, "schedule": DELIVER_EVERY, "context": None},
             {"schedule_name": "propose", "workflow_fn": propose_tick, "schedule": PROPOSE_AT, "context": None},
             {"schedule_name": "prove", "workflow_fn": prove_tick, "schedule": PROVE_AT, "context": None},
