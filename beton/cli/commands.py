@@ -48,8 +48,12 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
     "routes": (
         "Where signals go.",
         {
-            "add": ("beton.cli.routes:add", "Send all signals to a webhook."),
+            "add": ("beton.cli.routes:add", "Send all signals somewhere."),
+            "kinds": ("beton.cli.route_kinds:kinds", "List the kinds of routes and their settings."),
             "list": ("beton.cli.routes:show", "List the routes."),
+            "set-up": ("beton.cli.route_kinds:set_up", "Make Beton's own fields in a CRM."),
+            "difference": ("beton.cli.route_kinds:difference", "Tell what sending would change in a CRM."),
+            "reviewers": ("beton.cli.route_kinds:reviewers", "Choose where reviewers are told that proposals wait."),
             "test": ("beton.cli.routes:send_test", "Send a message that is no signal."),
             "disable": ("beton.cli.routes:disable", "Stop sending to a route; its deliveries wait."),
             "enable": ("beton.cli.routes:enable", "Send to a route again."),

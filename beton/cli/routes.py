@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 from cyclopts import Parameter
 
 from beton.cli.opening import actor, opened
 from beton.cli.options import AsJson
 from beton.cli.printing import print_json, say, table, write
+from beton.cli.route_kinds import GivenSettings
 
 if TYPE_CHECKING:
+    from beton.signals import RouteKind
     from beton.store.records import Route
 
 RouteName = Annotated[str, Parameter(help="The route, by name or id.")]
@@ -20,22 +22,31 @@ RouteName = Annotated[str, Parameter(help="The route, by name or id.")]
 def add(
     name: Annotated[str, Parameter(help="What the route is to be called.")],
     /,
-    url: Annotated[str, Parameter(help="The receiver's address.")],
+    url: Annotated[str | None, Parameter(help="A webhook's address.")] = None,
     *,
+    kind: Annotated[str, Parameter(help="What the route leads to: see `routes kinds`.")] = "webhook",
+    settings: GivenSettings | None = None,
     notices: Annotated[bool, Parameter(help="Send it every change of a hypothesis's status as well.", negative=(), show_default=False)] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Send all signals to a webhook. Its signing secret is shown this once."""
-    with opened() as place:
-        from beton.work.ways_out import add_route
+    """Send all signals to a webhook, to Slack, to a mailbox, into a CRM or back into PostHog. A webhook's signing secret is shown this once."""
+    from beton.routing.channels import channel
+    from beton.routing.signing import new_secret
 
-        route, secret = add_route(place, name=name, url=url, actor=actor(), notices=notices)
+    needs_set_up = channel(kind).set_up is not None
+    given = (settings or GivenSettings()).read(kind) | ({} if url is None else {"url": url})
+    secret = given.setdefault("secret", new_secret()) if kind == "webhook" else None
+    with opened() as place:
+        from beton.work.ways_out import open_way
+
+        route = open_way(place, name=name, kind=cast("RouteKind", kind), given=given, actor=actor(), notices=notices)
     if as_json:
-        print_json(_json(route) | {"secret": secret})
+        print_json(_json(route) | ({} if secret is None else {"secret": secret}))
         return
     write(f"{'Signals and changes of status' if notices else 'Signals'} go to {route.name} at {route.address}.")
-    say(f"Signing secret, shown only now: {secret}")
-    say(f"Next: beton routes test {route.name}")
+    if secret is not None:
+        say(f"Signing secret, shown only now: {secret}")
+    say(f"Next: beton routes {'set-up' if needs_set_up else 'test'} {route.name}")
 
 
 def show(*, as_json: AsJson = False) -> None:

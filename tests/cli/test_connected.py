@@ -135,6 +135,30 @@ def test_routes_are_added_listed_tried_and_switched(connected: Beton, monkeypatc
     assert connected("routes", "add", "ops", "--url", "http://127.0.0.1:9/ops", "--notices", "--json").json["notices"] is True
 
 
+def test_a_route_of_any_kind_is_added_with_its_secrets_from_a_variable_or_a_file(
+    connected: Beton, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SLACK_TOKEN", "xoxb-" + "0123456789-canary")
+    (tmp_path / "password").write_text("right horse\n")
+    mail = ("--set", "to=ada@example.com", "--set", "sender=beton@acme.example", "--set", "host=smtp.example.com", "--set", "daily=yes")
+    mail += ("--set", "username=beton", "--secret-file", f"password={tmp_path / 'password'}")
+
+    slack = connected("routes", "add", "sales", "--kind", "slack", "--secret-env", "token=SLACK_TOKEN", "--set", "channel=C0123456789", "--json")
+    mailbox = connected("routes", "add", "ada", "--kind", "email", *mail, "--json")
+    listed = connected("routes", "list", "--json")
+
+    assert (slack.json["kind"], slack.json["address"], "secret" in slack.json) == ("slack", "Slack C0123456789", False)
+    assert (mailbox.json["kind"], mailbox.json["address"]) == ("email", "ada@example.com")
+    assert "canary" not in listed.out + slack.out
+    assert connected("routes", "reviewers", "ada", "--json").json["route"] == "ada"
+    assert connected("routes", "reviewers", "--off", "--json").json["route"] is None
+    wrong = connected("routes", "add", "x", "--kind", "slack", "--set", "chanel=C1", "--json")
+    assert (wrong.code, "channel" in wrong.json["fix"]) == (2, True)
+    assert connected("routes", "add", "y", "--kind", "fax", "--json").json["code"] == "route.kind_unknown"
+    assert connected("routes", "set-up", "sales", "--json").json["code"] == "route.no_set_up"
+    assert [one["kind"] for one in connected("routes", "kinds", "--json").lines][:2] == ["webhook", "slack"]
+
+
 def test_keys_are_made_and_revoked(connected: Beton) -> None:
     made = connected("keys", "new", "ann", "--scope", "sales", "--scope", "decide", "--json").json
     connected("keys", "revoke", made["key_id"])
