@@ -7,6 +7,7 @@ import pytest
 
 from beton.store import inbound, inbound_events
 from beton.store.inbound_records import Looked, Taken
+from tests.web.pages.browser import THEMES, WIDTHS, Eyes, keep_screenshot, violations
 from tests.web.pages.conftest import EVIL, read
 
 BODY = {
@@ -113,3 +114,17 @@ def test_a_silence_is_told_where_it_can_be_seen(viewer, store, source):
         inbound.listened(tx, source.id, "PostHog has seen 40 such events and has sent none.")
     for path in ("/sources", "/sources/product"):
         assert "PostHog has seen 40 such events" in read(viewer.get(path)).text
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_the_screens_are_accessible(eyes_on_nothing: Eyes, store, source, theme: str):
+    event_id = came(store, source, status="ignored", code="inbound.no_hypothesis", why="No live hypothesis looks at it.", name="invited")
+    came(store, source, uuid="e2", status="failed", code="source.no_name", why="Where the name of the event should stand is no text.")
+    screens = {"sources": "/sources", "source": "/sources/product?done=mapped", "event": f"/received/{event_id}"}
+    for width in WIDTHS:
+        with eyes_on_nothing.page(width=width, theme=theme) as window:
+            for name, path in screens.items():
+                window.goto(path)
+                keep_screenshot(window, f"{name}-{theme}-{width}")
+                assert violations(window) == [], f"{name}, {theme}, {width}"
+                assert window.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than {width}"
