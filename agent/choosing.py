@@ -9,24 +9,20 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 import numpy as np
 
 from agent.explained import Explained, Spell, gain
 from agent.parts import Candidate, Part, Parts
-from agent.taste import WEEK, price
+from agent.racer import Racer
+from agent.wordings import FAR_LESS, MOST_WORDINGS, Wordings, one_idea
 from backtest import Hypothesis
-from backtest.durations import HOUR
-from backtest.exposure import asked_at, exposure
-from backtest.intervals import FOREVER, Codes, Flags, Ints
-from backtest.labels import NO_LEAD, Label, LabelCode
+from backtest.intervals import FOREVER, Flags, Ints
+from backtest.labels import Label, LabelCode
 from backtest.mantel_haenszel import Ratio
-from backtest.matching import EventMatch
-from backtest.redundancy import MERGE_AT_JACCARD, Overlap, conditional_lift
-from backtest.score import MINIMUM_FIRES, MINIMUM_HITS, score
+from backtest.redundancy import MERGE_AT_JACCARD
+from backtest.score import MINIMUM_FIRES, MINIMUM_HITS
 from backtest.split import DISCOVERY
-from backtest.tally import asked_rows, recall_converters
 from backtest.verdict import Bar
 
 LEAST_NEW_RECALL = 0.02
@@ -38,12 +34,8 @@ LEAST_GAIN = 3.0
 UNPROMISING = 2.0
 """What it costs that a candidate could hardly be confirmed."""
 
-AS_GOOD = 3.0
-"""Log-likelihoods that differ by less are the same evidence."""
-
-MOST_STRETCHED = 1.5
-SAME = 0.75
-"""Jaccard from which two lines are one idea. The engine suggests a merge at 0.8 of all units; here only the earlier ones are seen."""
+MOST_OTHERS = 2
+"""Other wordings of a line that are shown too, where the data cannot tell which is right."""
 
 MOST_LABELLED = 3
 """Finds of no use that are shown all the same, with what is wrong with them."""
@@ -57,93 +49,19 @@ CONDITIONAL_P = 0.01
 
 @dataclass(frozen=True)
 class Chosen:
-    """A candidate for the list. `labels` say why it is of no use; `new_recall` and `conditional` compare it with the lines chosen before it."""
+    """A candidate for the list. `labels` say why it is of no use; `new_recall` and `conditional` compare it with the lines chosen before it.
+    `other_of`: the line of which this is another wording that is about as likely."""
 
     candidate: Candidate
     labels: tuple[Label, ...]
     new_recall: float
     conditional: Ratio | None
+    other_of: Hypothesis | None = None
 
     @property
     def on_the_way(self) -> bool:
         """What its events tell exists in the last minutes only, in whatever span they are looked for."""
         return any(one.code is LabelCode.own_path for one in self.labels)
-
-
-@dataclass
-class _Racer:
-    """Whom a candidate fires for in the discovering part, and which conversions it precedes in time."""
-
-    candidate: Candidate
-    part: Part
-    place: int
-
-    def __post_init__(self) -> None:
-        self.fires = self.candidate.fires or self.part.fires(self.candidate.hypothesis)[1]
-        firsts, log = self.fires.firsts(), self.part.log
-        reached = log.outcome(self.candidate.hypothesis)[firsts.unit]
-        self.unit: Codes = firsts.unit
-        self.at: Ints = firsts.at
-        lead = reached - firsts.at
-        in_time = (lead > 0) & (lead <= int(self.candidate.hypothesis.horizon))
-        self.at_once = bool(in_time.any()) and float((lead[in_time] <= HOUR).mean()) >= NO_LEAD
-        self.hits: Codes = firsts.unit[in_time & recall_converters(self.candidate.hypothesis, log)[firsts.unit]]
-
-    @cached_property
-    def price(self) -> float:
-        return price(self.candidate.hypothesis.clauses)
-
-    @cached_property
-    def watched(self) -> float:
-        """Evidence grows with time: how much more there would be, had it been watched as long as a condition on the last two weeks."""
-        hypothesis, window = self.candidate.hypothesis, self.part.log.window
-        length, back = window.end - window.start, hypothesis.look_back
-        return 1.0 if hypothesis.counts_entrants_only else min(MOST_STRETCHED, max(1.0, (length - 2 * WEEK) / max(length - back, 1)))
-
-    @property
-    def _matches(self) -> list[EventMatch]:
-        clauses = self.candidate.hypothesis.clauses
-        return [match for one in clauses for role in ("match", "then") if isinstance(match := getattr(one, role, None), EventMatch)]
-
-    @cached_property
-    def named(self) -> frozenset[str]:
-        """Events that its clauses ask for."""
-        return frozenset(name for match in self._matches for name in match.events)
-
-    @cached_property
-    def made_of_outcome(self) -> Label | None:
-        """Any number of events that the outcome counts is progress towards it; so is any number of events of any kind, where it counts some."""
-        for name, (tied, outcomes) in self.part.counted_by.items():
-            if name in self.named or any(match.any_event for match in self._matches):
-                told = f"{name} happens at the very instant of {tied} of {outcomes} outcomes: it is what the outcome counts, so this is progress."
-                return Label(LabelCode.progress, told)
-        return None
-
-    def like(self, other: _Racer) -> Overlap:
-        return Overlap(len(self.unit), len(other.unit), len(np.intersect1d(self.unit, other.unit, assume_unique=True)))
-
-    def after(self, other: _Racer) -> float:
-        """How long after another it fires, on average over the units for which both do, in microseconds."""
-        _, mine, theirs = np.intersect1d(self.unit, other.unit, assume_unique=True, return_indices=True)
-        return float((self.at[mine] - other.at[theirs]).mean()) if len(mine) else 0.0
-
-    def repeats(self, other: _Racer) -> bool:
-        overlap = self.like(other)
-        return overlap.suggests_merge or (overlap.jaccard or 0.0) >= SAME
-
-    @cached_property
-    def labels(self) -> tuple[Label, ...]:
-        found = score(self.candidate.hypothesis, self.part.log).labels
-        made = None if any(one.code is LabelCode.progress for one in found) else self.made_of_outcome
-        return found if made is None else (*found, made)
-
-    def given(self, flagged_at: Ints) -> Ratio | None:
-        """Its lift among units of equal exposure that others had flagged by the index time, and among those they had not."""
-        hypothesis, log = self.candidate.hypothesis, self.part.log
-        where, fires = self.part.fires(hypothesis)
-        asked = asked_rows(hypothesis, log, where, fires.firsts())
-        flagged = flagged_at[asked.unit] <= asked_at(hypothesis, log, asked)
-        return conditional_lift(asked.fired, asked.converted, flagged, exposure(hypothesis, log, asked)[0])
 
 
 def promising(one: Candidate, bar: Bar) -> bool:
@@ -180,7 +98,7 @@ class Lines:
     """The list as it grows, and what it explains in each part of the log."""
 
     units: int
-    lines: list[tuple[_Racer, Chosen]] = field(default_factory=list)
+    lines: list[tuple[Racer, Chosen]] = field(default_factory=list)
     models: dict[int, tuple[Part, Explained]] = field(default_factory=dict)
     flagged: Flags = field(init=False)
     flagged_at: Ints = field(init=False)
@@ -189,29 +107,31 @@ class Lines:
         self.flagged, self.flagged_at = np.zeros(self.units, np.bool_), np.full(self.units, FOREVER)
 
     def useful(self) -> int:
-        return sum(not chosen.labels for _, chosen in self.lines)
+        """Ideas, each counted once."""
+        return sum(not chosen.labels and chosen.other_of is None for _, chosen in self.lines)
+
+    def labelled(self) -> int:
+        return sum(bool(chosen.labels) for _, chosen in self.lines)
 
     def model(self, part: Part) -> Explained:
         """What is explained in this part; a part that is asked for later is told of the lines that stand."""
         if id(part) not in self.models:
             self.models[id(part)] = part, (made := Explained(part.log, part.asks))
             for racer, line in self.lines:
-                if not line.labels:
+                if not line.labels and line.other_of is None:
                     _tell(made, part, racer.candidate.hypothesis)
         return self.models[id(part)][1]
 
-    def offer(self, racer: _Racer) -> bool:
+    def offer(self, racer: Racer) -> bool:
         """Take it unless it repeats a line, or adds nothing to them; true where it explains something from now on."""
         if any(racer.repeats(other) or (line.on_the_way and racer.named & other.named) for other, line in self.lines):
             return False
-        hits = racer.hits[~self.flagged[racer.hits]]
-        new = len(hits) / max(racer.candidate.score.recall_converters, 1)
-        given = racer.given(self.flagged_at) if self.lines else None
+        new, given = self._beside(racer)
         surely = given is not None and given.interval is not None and given.interval.low > 1
         if self.lines and not surely and new < LEAST_NEW_RECALL:
             return False
         labels = racer.labels
-        if labels and len(self.lines) - self.useful() >= MOST_LABELLED:
+        if labels and self.labelled() >= MOST_LABELLED:
             return False
         self.lines.append((racer, Chosen(racer.candidate, labels, new, given)))
         if labels:
@@ -221,6 +141,19 @@ class Lines:
         for part, model in self.models.values():
             _tell(model, part, racer.candidate.hypothesis)
         return True
+
+    def beside(self, racer: Racer, line: Racer) -> bool:
+        """Take another wording of a line, unless it is of no use or fires for much the same units as any line. It explains nothing more."""
+        if racer.labels or any(racer.like_everywhere(other) >= MERGE_AT_JACCARD for other, _ in self.lines):
+            return False
+        self.lines.append((racer, Chosen(racer.candidate, (), *self._beside(racer), other_of=line.candidate.hypothesis)))
+        return True
+
+    def _beside(self, racer: Racer) -> tuple[float, Ratio | None]:
+        """The share of conversions that it precedes and no line before does, and its lift given those lines."""
+        hits = racer.hits[~self.flagged[racer.hits]]
+        new = len(hits) / max(racer.candidate.score.recall_converters, 1)
+        return new, racer.given(self.flagged_at) if self.lines else None
 
 
 def _tell(model: Explained, part: Part, line: Hypothesis) -> None:
@@ -237,10 +170,10 @@ def chosen(candidates: Sequence[Candidate], parts: Parts, bar: Bar, most: int, f
     before, useful = len(found.lines), found.useful()
     for alone in (True, False):
         racing = [one for one in candidates if (len(one.hypothesis.clauses) == 1) is alone]
-        racers = [_Racer(one, parts.of(one.hypothesis, confirming=False), place) for place, one in enumerate(racing)]
+        racers = [Racer(one, parts, place) for place, one in enumerate(racing)]
         _Race(found, bar, racers).run(most - found.useful() + useful)
     lines = [line for _, line in found.lines[before:]]
-    lines.sort(key=lambda one: (bool(one.labels), -one.candidate.shrunken_lift))
+    lines.sort(key=lambda one: (bool(one.labels), one.other_of is not None, -one.candidate.shrunken_lift))
     return lines[:most]
 
 
@@ -250,7 +183,7 @@ class _Race:
 
     found: Lines
     bar: Bar
-    racers: list[_Racer]
+    racers: list[Racer]
 
     def run(self, most: int) -> None:
         spells = [self._model(one).spell(one.fires, int(one.candidate.hypothesis.horizon)) for one in self.racers]
@@ -265,36 +198,51 @@ class _Race:
             if known < round_:
                 heapq.heappush(heap, (-self._worth(racer, spells[place]), place, round_))
                 continue
-            if place in gone or (racer.made_of_outcome and len(self.found.lines) - self.found.useful() >= MOST_LABELLED):
+            if place in gone or (racer.made_of_outcome and self.found.labelled() >= MOST_LABELLED):
                 continue
-            plain = self._plainest(racer, -worth, heap, gone, spells)
+            wordings = self._wordings(racer, -worth, heap, gone, spells)
+            plain = wordings.best()
             gone |= {place, plain.place}
             offered += 1
-            if plain is not racer and worth_showing(plain.candidate, self.bar) and self.found.offer(plain):
-                round_ += 1
-                continue
-            round_ += worth_showing(racer.candidate, self.bar) and self.found.offer(racer)
+            for one in (plain,) if plain is racer else (plain, racer):
+                before = len(self.found.lines)
+                told = worth_showing(one.candidate, self.bar) and self.found.offer(one)
+                round_ += told
+                if told:
+                    self._others(wordings, one)
+                if len(self.found.lines) > before:
+                    break
 
-    def _plainest(self, best: _Racer, worth: float, heap: list[tuple[float, int, int]], gone: set[int], spells: list[Spell]) -> _Racer:
-        """Of candidates that fire for much the same units with much the same evidence: the plainest wording, and of equally plain ones the first to
-        fire, since a proxy follows its cause."""
-        evidence, found = worth + best.price, [best]
-        for stale, place, _ in heap:
+    def _others(self, wordings: Wordings, line: Racer) -> None:
+        """What the data cannot tell from a line that was taken."""
+        shown = 0
+        for one in wordings.others(line):
+            if shown < MOST_OTHERS and worth_showing(one.candidate, self.bar):
+                shown += self.found.beside(one, line)
+
+    def _wordings(self, best: Racer, worth: float, heap: list[tuple[float, int, int]], gone: set[int], spells: list[Spell]) -> Wordings:
+        """The leader with all that may be other wordings of it."""
+        if best.labels:
+            return Wordings((best,), (worth,))
+        near = [best]
+        for _, place, _ in heap:
             one = self.racers[place]
-            if (
-                place in gone
-                or one.price > best.price
-                or -stale + one.price < evidence - AS_GOOD
-                or (one.like(best).jaccard or 0.0) < MERGE_AT_JACCARD
-            ):
-                continue
-            if self._worth(one, spells[place]) + one.price >= evidence - AS_GOOD:
-                found.append(one)
-        return min(found, key=lambda one: (one.price, one.after(best), one.place))
+            if place not in gone and one_idea(one, best) and self._worth(one, spells[place]) >= worth - FAR_LESS:
+                near.append(one)
+        since = best.part.log.window.start + max((one.back for one in near), default=0)
+        told = sorted(((one, self._since(one, spells[one.place], since)) for one in near), key=lambda pair: -pair[1])
+        racers, worths = zip(*told[:MOST_WORDINGS], strict=True)
+        return Wordings(racers, worths)
 
-    def _model(self, one: _Racer) -> Explained:
+    def _since(self, one: Racer, spell: Spell, instant: int) -> float:
+        """What a wording adds by fires from an instant on: before it, some of its rivals had not been watched for long enough to fire."""
+        model, horizon = self._model(one), int(one.candidate.hypothesis.horizon)
+        soon = model.from_instant(spell, instant)
+        return gain(*model.surplus(soon)) + gain(*model.later_surplus(one.holds, spell, horizon, instant)) - one.price
+
+    def _model(self, one: Racer) -> Explained:
         return self.found.model(one.part)
 
-    def _worth(self, one: _Racer, spell: Spell) -> float:
+    def _worth(self, one: Racer, spell: Spell) -> float:
         unsure = 0.0 if promising(one.candidate, self.bar) else UNPROMISING
         return gain(*self._model(one).surplus(spell)) * one.watched - one.price - unsure

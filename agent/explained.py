@@ -16,7 +16,7 @@ import numpy as np
 from backtest import EventLog, Fires, Hypothesis
 from backtest.durations import DAY
 from backtest.fires import Held
-from backtest.intervals import FOREVER, Codes, Flags, Ints
+from backtest.intervals import FOREVER, Codes, Flags, Intervals, Ints
 from backtest.stratified import Floats, Strata
 from backtest.tally import ACTIVE_WITHIN
 
@@ -149,6 +149,11 @@ class Explained:
         hits = self.converts[row] & (self.end[row] <= at + horizon)
         return Spell(row.astype(np.int32), (at - self.start[row]) / DAY, (stop - self.start[row]) / DAY, hits)
 
+    def from_instant(self, spell: Spell, instant: int) -> Spell:
+        """Those that begin at an instant or later."""
+        here = self.start[spell.row] + spell.start * DAY >= instant
+        return Spell(spell.row[here], spell.start[here], spell.stop[here], spell.hits[here])
+
     def surplus(self, spell: Spell) -> tuple[int, float]:
         """Conversions in the horizons after its fires, and how many of them are explained already."""
         told = self.expected_until(spell.row, spell.stop) - self.expected_until(spell.row, np.maximum(spell.start, 0.0))
@@ -156,9 +161,19 @@ class Explained:
 
     def add(self, held: Held, fires: Fires, horizon: int) -> None:
         """A line has been chosen: what follows its fires is explained from now on, and what happens while it holds."""
-        spell, where = self.spell(fires, horizon), held.intervals
+        self.factors += self._covered(held.intervals, self.spell(fires, horizon), horizon)
+        self.fit()
+
+    def later_surplus(self, where: Intervals, spell: Spell, horizon: int, instant: int) -> tuple[int, float]:
+        """Conversions while it holds or within a horizon of that, from an instant on but not after its first fires, and how many are explained."""
+        _, later = self._covered(where, spell, horizon, instant)
+        return later.reached, float((self.weight[later.rows] * later.share).sum())
+
+    def _covered(self, where: Intervals, spell: Spell, horizon: int, instant: int = 0) -> tuple[_Factor, _Factor]:
+        """The horizons after its first fires, and what else lies within a horizon of its holding."""
         row = self.row[where.unit]
-        row, start, stop = (column[row >= 0] for column in (row, where.start, np.minimum(where.stop, FOREVER - horizon) + horizon))
+        start, stop = np.maximum(where.start, instant), np.minimum(where.stop, FOREVER - horizon) + horizon
+        row, start, stop = (column[(row >= 0) & (where.stop > instant)] for column in (row, start, stop))
         start, stop = np.maximum(start, self.start[row]), np.minimum(stop, self.end[row])
         real = start < stop
         row, start, stop = row[real], start[real], stop[real]
@@ -167,11 +182,10 @@ class Explained:
         ever = self._share(rows, inverse[len(spell) :], (start - self.start[row]) / DAY, (stop - self.start[row]) / DAY)
         ends, hits = np.zeros(len(self.unit), np.bool_), np.zeros(len(self.unit), np.bool_)
         ends[row[stop == self.end[row]]], hits[spell.row[spell.hits]] = True, True
-        self.factors += (
+        return (
             _Factor(rows, soon, int(hits.sum())),
             _Factor(rows, np.clip(ever - soon, 0.0, 1.0), int((ends & self.converts & ~hits).sum())),
         )
-        self.fit()
 
     def _share(self, rows: Ints, place: Ints, start: Floats, stop: Floats) -> Floats:
         """How much of each cell at risk lies in these stretches of time of `rows[place]`, in days."""

@@ -20,6 +20,7 @@ from backtest.multiplicity import BestLift, best_null_lift
 from backtest.power import Wait, per_week
 from backtest.report import missing
 from backtest.score import MINIMUM_CONVERTERS, score
+from backtest.sentence import sentence as sentence_of
 from backtest.split import DISCOVERY, FEWEST_ENTRY_DAYS
 from backtest.tally import recall_converters
 from backtest.verdict import Bar, judge
@@ -148,6 +149,7 @@ class Telling:
             "best_null_lift": self._null(),
             **self._confidence(candidate, confirmed["baseline"]),
             "new_recall": line.new_recall,
+            "other_wording_of": None if line.other_of is None else sentence_of(line.other_of),
             **_conditional(line),
         }
         return Proposal(hypothesis, whole | told, candidate.shrunken_lift, source)

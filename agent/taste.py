@@ -14,6 +14,12 @@ PER_CLAUSE = 7.0
 
 WEEK = 7 * DAY
 
+EVERYTHING = frozenset(("$pageview", "$pageleave", "$autocapture", "$screen", "$rageclick"))
+"""PostHog's own events that whatever one does leads to: they say no more than any event does."""
+
+UNTOLD = 2.0
+"""What it costs not to say what is done."""
+
 
 def price(clauses: tuple[Clause, ...]) -> float:
     """What a wording costs, in units of log-likelihood; 0 for the plainest."""
@@ -41,7 +47,7 @@ def _of_span(clause: Clause) -> float:
 
 
 def _of_match(match: EventMatch) -> float:
-    named = 1.0 if match.any_event else 0.25 * (len(match.events) - 1)
+    named = UNTOLD if match.any_event or any(name in EVERYTHING for name in match.events) else 0.25 * (len(match.events) - 1)
     return named + 0.5 * len(match.where)
 
 

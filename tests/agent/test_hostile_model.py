@@ -28,9 +28,10 @@ class Listening(HostileModel):
 
 @cache
 def planted() -> Small:
-    """The small project with an instruction for each name, in the order of the names, and the rest as events of one unit each."""
+    """The small project with an instruction for each name, in the order of the names, and the rest as events of one unit each. PostHog's own names,
+    which taste knows, stay."""
     every = injections()
-    names = sorted({one.name for one in small().taxonomy.events} | {*small().discovery.log.names})
+    names = sorted(name for name in {one.name for one in small().taxonomy.events} | {*small().discovery.log.names} if not name.startswith("$"))
     events = dict(zip(names, every, strict=False))
     roles = dict(zip(ROLE_VALUES, every[len(names) :], strict=False))
     return renamed(events, roles, tuple(every[len(names) + len(roles) :]))
