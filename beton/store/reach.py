@@ -105,14 +105,16 @@ def suppressed_counts(tx: Transaction) -> dict[str, int]:
     return {str(name): int(number) for name, number in tx.session.execute(query)}
 
 
-def unsuppress(tx: Transaction, suppression_id: str, *, actor: str) -> None:
-    """Take a line off its list."""
+def unsuppress(tx: Transaction, suppression_id: str, *, actor: str) -> Suppressed:
+    """Take a line off its list; it is given back once more."""
     row = tx.session.get(SuppressionRow, suppression_id)
     if row is None:
         raise NotFound(f"There is no line {suppression_id} on a suppression list.")
     audit.write(tx, actor, "suppression.remove", "suppression", row.list, before={"id": row.id, "named": row.named})
+    was = _suppressed(tx, row)
     tx.session.delete(row)
     tx.session.flush()
+    return was
 
 
 def clear(tx: Transaction, name: SuppressionList, *, actor: str) -> int:
@@ -157,14 +159,16 @@ def snoozes(tx: Transaction) -> list[Snoozed]:
     return [_snoozed(tx, row) for row in tx.session.execute(query).scalars()]
 
 
-def wake(tx: Transaction, snooze_id: str, *, actor: str) -> None:
-    """End a snooze."""
+def wake(tx: Transaction, snooze_id: str, *, actor: str) -> Snoozed:
+    """End a snooze; it is given back once more."""
     row = tx.session.get(SnoozeRow, snooze_id)
     if row is None:
         raise NotFound(f"There is no snooze {snooze_id}.")
     audit.write(tx, actor, "snooze.end", "snooze", row.id, before={"until": row.until.isoformat()})
+    was = _snoozed(tx, row)
     tx.session.delete(row)
     tx.session.flush()
+    return was
 
 
 def snoozed_of(tx: Transaction, keys: Collection[str]) -> frozenset[str]:

@@ -107,14 +107,16 @@ def redirect(tx: Transaction, name_or_id: str, destination: Destination, *, acto
     return _value(row)
 
 
-def remove(tx: Transaction, name_or_id: str, *, actor: str) -> None:
+def remove(tx: Transaction, name_or_id: str, *, actor: str) -> Route:
     """Take away a route along which nothing has gone; one with a past can only be switched off, since the log names it."""
     row = _row(tx, name_or_id)
     if tx.session.execute(sa.select(col(DeliveryRow.id)).where(col(DeliveryRow.route_id) == row.id).limit(1)).first() is not None:
         raise Conflict(f"The route {row.name} has deliveries.", fix="Switch it off instead.", code="conflict.route_used")
     audit.write(tx, actor, "route.remove", _TABLE, row.id, before={"name": row.name, "kind": row.kind, "address": row.address})
+    was = _value(row)
     tx.session.delete(row)
     tx.session.flush()
+    return was
 
 
 def rest(tx: Transaction, route_id: str, until: datetime) -> None:

@@ -143,7 +143,7 @@ def retry_all(place: Workplace, *, since: datetime, route: str | None, actor: st
         found = None if route is None else routes.get(tx, route)
         if arrived_too:
             _only_idempotent(found)
-        return deliveries.retry_all(tx, since=since, route_id=found and found.id, actor=actor, arrived_too=arrived_too)
+        return deliveries.retry_all(tx, since=since, route_id=None if found is None else found.id, actor=actor, arrived_too=arrived_too)
 
 
 def stop(place: Workplace, *, actor: str, reason: str | None = None) -> reach.Stopped:

@@ -12,6 +12,7 @@ from beton.web.api import (
     people,
     persons,
     proof,
+    reach,
     route_kinds,
     routes,
     runs,
@@ -29,7 +30,7 @@ PREFIX = "/api/v1"
 def api_router() -> Router:
     """All of it."""
     data = (hypotheses, weighing, decisions, connections, runs, searching, signals, sources)
-    rooms = (*data, routes, route_kinds, people, persons, proof, workspace)
+    rooms = (*data, routes, route_kinds, reach, people, persons, proof, workspace)
     handlers = [handler for room in rooms for handler in room.HANDLERS]
     methods: dict[str, set[str]] = defaultdict(lambda: {"OPTIONS"})
     for handler in handlers:

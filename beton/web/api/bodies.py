@@ -207,15 +207,6 @@ class FactBody(Body):
     text: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class NewRouteBody(Body):
-    """A webhook for signals."""
-
-    name: Line
-    url: Annotated[str, Field(min_length=1, max_length=2048)]
-    secret: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(default=None, description="A signing secret of your own.")
-    notices: bool = Field(default=False, description="Whether it also gets every change of a hypothesis's status.")
-
-
 class RouteChange(Body):
     """What a route gets besides signals."""
 
@@ -226,13 +217,6 @@ class FeedbackBody(Body):
     """What became of a signal."""
 
     verdict: Feedback | None = Field(description="Null takes back what was said.")
-
-
-class AgainBody(Body):
-    """Which deliveries are to be sent again: those that were given up or are in doubt."""
-
-    since: Instant = Field(description="Made at or after this instant.")
-    route: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(default=None, description="Name or id; null: all routes.")
 
 
 class NewMemberBody(Body):
@@ -268,8 +252,8 @@ class BarBody(Body):
 
 TAKEN: tuple[type[BaseModel], ...] = (
     NewHypothesisBody, DraftBody, Revision, Decision, Approval, Rejection, Snooze, NewBacktestBody, NewProposalsBody, QuestionBody, FactBody,
-    NewRouteBody, RouteChange, PopulationBody,
-    NewMemberBody, RoleBody, NewKeyBody, BarBody, FeedbackBody, AgainBody, NewConnectionBody,
+    RouteChange, PopulationBody,
+    NewMemberBody, RoleBody, NewKeyBody, BarBody, FeedbackBody, NewConnectionBody,
     PostHogKeyBody, ShareBody,
 )  # fmt: skip
 """Every body that the API takes in."""

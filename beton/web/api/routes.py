@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from litestar import Response, get, patch, post
+from litestar import Response, delete, get, patch, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -13,11 +13,14 @@ from beton.signals import DeliveryStatus
 from beton.store import deliveries, routes
 from beton.web.access.policy import needs
 from beton.web.api.asking import Cursor, Limit, listed, refusals
-from beton.web.api.bodies import AgainBody, NewRouteBody, RouteChange
+from beton.web.api.bodies import RouteChange
+from beton.web.api.reach_resources import DestinationBody, DryRunBody, DryRunRead, ResolveBody
+from beton.web.api.rule_resources import AgainBody, NewRouteBody, RulesBody
 from beton.web.api.signal_resources import DeliveryDetail, DeliveryPage, DeliveryRead, NewRouteRead, RoutePage, RouteRead, RouteTried, SentAgain
-from beton.web.injected import TheActor, TheHands, ThePlace
+from beton.web.injected import TheActor, TheCaller, TheHands, ThePlace
 from beton.work import dispatching
-from beton.work.ways_out import add_route as keep_route
+from beton.work.previewing import preview
+from beton.work.ways_out import change_destination, change_rules, open_way
 
 BySignal = Annotated[str | None, QueryParameter()]
 ByRoute = Annotated[str | None, QueryParameter(description="Name or id.")]
@@ -34,8 +37,11 @@ def list_routes(place: ThePlace) -> RoutePage:
 
 @post("/routes", opt=needs(Permission.MANAGE_ROUTES), sync_to_thread=True, responses=refusals(409), operation_id="addRoute", tags=["routes"])
 def add_route(place: ThePlace, actor: TheActor, data: JSONBody[NewRouteBody]) -> Response[NewRouteRead]:
-    """A webhook that gets all signals. Keep the `secret` of the answer: it signs every delivery and is shown this once."""
-    route, secret = keep_route(place, name=data.name, url=data.url, actor=actor, secret=data.secret, notices=data.notices)
+    """A way out for signals: a webhook by its `url`, any other kind by its `settings`. Keep the `secret` of a webhook's answer: it signs every
+    delivery and is shown this once."""
+    rules = None if data.rules is None else data.rules.rules()
+    given, secret = data.destination()
+    route = open_way(place, name=data.name, kind=data.kind, given=given, actor=actor, notices=data.notices, rules=rules)
     return Response(NewRouteRead.with_secret(route, secret))
 
 
@@ -50,6 +56,63 @@ def add_route(place: ThePlace, actor: TheActor, data: JSONBody[NewRouteBody]) ->
 def change_route(place: ThePlace, actor: TheActor, route: FromPath[str], data: JSONBody[RouteChange]) -> RouteRead:
     """Let a route, known by name or id, get changes of status, or not."""
     return RouteRead.of(dispatching.subscribe(place, route, notices=data.notices, actor=actor))
+
+
+@put(
+    "/routes/{route:str}/rules",
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="setRules",
+    tags=["routes"],
+)
+def set_rules(place: ThePlace, actor: TheActor, route: FromPath[str], data: JSONBody[RulesBody]) -> RouteRead:
+    """Set what a route takes, how often, whose that is and what it says. For signals that are written from now on; the text at once."""
+    return RouteRead.of(change_rules(place, route, data.rules(), actor=actor))
+
+
+@put(
+    "/routes/{route:str}/destination",
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404, 409),
+    operation_id="setDestination",
+    tags=["routes"],
+)
+def set_destination(place: ThePlace, actor: TheActor, route: FromPath[str], data: JSONBody[DestinationBody]) -> RouteRead:
+    """Change settings of a route's destination, such as a token. Those that are left out stay as they are; none is ever sent."""
+    return RouteRead.of(change_destination(place, route, data.settings, actor=actor))
+
+
+@delete(
+    "/routes/{route:str}",
+    status_code=200,
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404, 409),
+    operation_id="removeRoute",
+    tags=["routes"],
+)
+def remove_route(place: ThePlace, actor: TheActor, route: FromPath[str]) -> RouteRead:
+    """Remove a route along which nothing has gone, and send it back once more; any other can be switched off."""
+    with place.store.transaction() as tx:
+        return RouteRead.of(routes.remove(tx, route, actor=actor))
+
+
+@post(
+    "/routes/preview",
+    status_code=200,
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404),
+    operation_id="previewRoute",
+    tags=["routes"],
+)
+def preview_route(place: ThePlace, caller: TheCaller, data: JSONBody[DryRunBody]) -> DryRunRead:
+    """What would have been sent in the last weeks, without sending: by a route, by a route with other rules, or by rules alone."""
+    rules = None if data.rules is None else data.rules.rules()
+    played = preview(place, route=data.route, rules=rules, kind=data.kind, weeks=data.weeks)
+    return DryRunRead.of(played, units=caller.may(Permission.READ_SIGNALS))
 
 
 @post(
@@ -141,6 +204,20 @@ def retry_delivery(place: ThePlace, actor: TheActor, delivery_id: FromPath[str])
 
 
 @post(
+    "/deliveries/{delivery_id:str}/resolve",
+    status_code=200,
+    opt=needs(Permission.MANAGE_ROUTES),
+    sync_to_thread=True,
+    responses=refusals(404, 409),
+    operation_id="resolveDelivery",
+    tags=["routes"],
+)
+def resolve_delivery(place: ThePlace, actor: TheActor, delivery_id: FromPath[str], data: JSONBody[ResolveBody]) -> DeliveryRead:
+    """Say whether a message in doubt arrived, after looking there; if not, it is sent again."""
+    return DeliveryRead.of(dispatching.resolve(place, delivery_id, arrived=data.arrived, actor=actor))
+
+
+@post(
     "/deliveries/retry",
     status_code=200,
     opt=needs(Permission.MANAGE_ROUTES),
@@ -150,10 +227,12 @@ def retry_delivery(place: ThePlace, actor: TheActor, delivery_id: FromPath[str])
     tags=["routes"],
 )
 def retry_deliveries(place: ThePlace, actor: TheActor, data: JSONBody[AgainBody]) -> SentAgain:
-    """Send again everything that was given up or put in doubt, except what has been taken back, erased, or is live no more."""
-    return SentAgain(deliveries=dispatching.retry_all(place, since=data.since, route=data.route, actor=actor))
+    """Send again everything that was given up, except what has been taken back, erased, or is live no more. What is in doubt is left out."""
+    number = dispatching.retry_all(place, since=data.since, route=data.route, actor=actor, arrived_too=data.arrived_too)
+    return SentAgain(deliveries=number)
 
 
 HANDLERS: list[HTTPRouteHandler] = [
-    list_routes, add_route, change_route, try_route, enable_route, disable_route, list_deliveries, read_delivery, retry_delivery, retry_deliveries,
+    list_routes, add_route, change_route, set_rules, set_destination, remove_route, preview_route, try_route, enable_route, disable_route,
+    list_deliveries, read_delivery, retry_delivery, resolve_delivery, retry_deliveries,
 ]  # fmt: skip

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 from beton.errors import BadInput, Fault
-from beton.signals import SignalType, UnitKind
+from beton.routing.signing import new_secret
+from beton.signals import RouteKind, SignalType, UnitKind
 from beton.store.route_rules import Rules
-from beton.web.api.bodies import Body
+from beton.web.api.bodies import Body, Instant, Line
 from beton.web.api.resources import Sent
 
 Id = Annotated[str, Field(min_length=1, max_length=80)]
@@ -120,5 +121,39 @@ class RulesBody(Body):
             raise BadInput("These rules do not go together.", faults, code="route.rules_invalid") from None
 
 
+class NewRouteBody(Body):
+    """A way out for signals."""
+
+    name: Line
+    kind: RouteKind = "webhook"
+    url: Annotated[str, Field(min_length=1, max_length=2048)] | None = Field(default=None, description="Of a webhook.")
+    secret: Annotated[str, Field(min_length=1, max_length=512)] | None = Field(default=None, description="A webhook's signing secret of your own.")
+    settings: dict[str, Any] | None = Field(default=None, description="Of any other kind: see the guide on routing signals.")
+    notices: bool = Field(default=False, description="Whether it also gets every change of a hypothesis's status.")
+    rules: RulesBody | None = Field(default=None, description="Null: it takes all signals.")
+
+    def destination(self) -> tuple[dict[str, Any], str | None]:
+        """The settings of its channel, and the secret that is shown this once; `BadInput` where they do not go together."""
+        if self.kind != "webhook":
+            if self.url is not None or self.secret is not None:
+                fault = Fault("url", "belongs to a webhook")
+                raise BadInput(
+                    "A route of this kind has no url and no secret.", [fault], fix="Put all into `settings`.", code="route.settings_invalid"
+                )
+            return self.settings or {}, None
+        if self.url is None:
+            raise BadInput("A webhook needs its address.", [Fault("url", "is missing")], code="route.settings_invalid")
+        secret = self.secret or new_secret()
+        return (self.settings or {}) | {"url": self.url, "secret": secret}, secret
+
+
+class AgainBody(Body):
+    """Which deliveries are to be sent again: those that were given up."""
+
+    since: Instant = Field(description="Made at or after this instant.")
+    route: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(default=None, description="Name or id; null: all routes.")
+    arrived_too: bool = Field(default=False, description="Also what has arrived: only along one route whose receiver knows a repetition by its id.")
+
+
 SENT_OF_RULES: tuple[type[BaseModel], ...] = (RulesRead, PassesRead, CooldownRead, OwnersRead, TurnRead)
-TAKEN_OF_RULES: tuple[type[BaseModel], ...] = (RulesBody, PassesBody, CooldownBody, OwnersBody, TurnBody)
+TAKEN_OF_RULES: tuple[type[BaseModel], ...] = (NewRouteBody, AgainBody, RulesBody, PassesBody, CooldownBody, OwnersBody, TurnBody)

@@ -58,6 +58,8 @@ class SignalRead(Sent):
     events: list[EventReceipt]
     owner_id: str | None = Field(description="The member or key that has claimed it.")
     taken_back_at: datetime | None = Field(description="Since when it counts as a mistake.")
+    revised_at: datetime | None = Field(description="Since when later evidence would have prevented it.")
+    merged_into: str | None = Field(description="The signal that counts, of two about people who turned out to be one.")
     signal_type: SignalType = Field(description="What sales calls it.")
     held_because: HeldBecause | None = Field(description="Why it was written down and not sent; null where it went along its routes.")
     assigned_id: str | None = Field(description="The member whose turn it was.")
@@ -112,12 +114,12 @@ class RouteRead(Sent):
 
 
 class NewRouteRead(RouteRead):
-    """A route that has just been made, with its signing secret, which is shown this once."""
+    """A route that has just been made, with a webhook's signing secret, which is shown this once."""
 
-    secret: str
+    secret: str | None = Field(description="Null for other kinds: their secrets were given, and are never sent.")
 
     @classmethod
-    def with_secret(cls, one: Route, secret: str) -> NewRouteRead:
+    def with_secret(cls, one: Route, secret: str | None) -> NewRouteRead:
         return cls(**_fields(one), secret=secret)
 
 

@@ -79,6 +79,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "{source:str}": {},
     "rotate": {},
     "signature": {"signed": False},
+    "rules": {},
+    "destination": {"settings": {}},
+    "resolve": {"arrived": True},
+    "accounts": {},
 }
 """By the last part of the address, where a body is needed."""
 
