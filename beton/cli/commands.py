@@ -57,6 +57,42 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "test": ("beton.cli.routes:send_test", "Send a message that is no signal."),
             "disable": ("beton.cli.routes:disable", "Stop sending to a route; its deliveries wait."),
             "enable": ("beton.cli.routes:enable", "Send to a route again."),
+            "rules": ("beton.cli.route_rules:rules", "Tell or set what a route takes, how often, whose it is, and what it says."),
+            "preview": ("beton.cli.route_rules:preview", "Tell what would have been sent in the last weeks."),
+        },
+    ),
+    "sending": (
+        "Whether anything is sent at all, and how often the same.",
+        {
+            "show": ("beton.cli.reach:status", "Tell what holds signals back."),
+            "stop": ("beton.cli.reach:stop", "Stop all sending."),
+            "start": ("beton.cli.reach:start", "Send again."),
+            "cooldown": ("beton.cli.reach:cooldown", "Set how often the same may come up again."),
+        },
+    ),
+    "suppressions": (
+        "Who gets no signals.",
+        {
+            "add": ("beton.cli.reach:suppress", "Put all that a file names on a list."),
+            "list": ("beton.cli.reach:suppressed", "List who gets no signals."),
+            "remove": ("beton.cli.reach:unsuppress", "Take a line off its list."),
+        },
+    ),
+    "snoozes": (
+        "About whom nothing is sent for a while.",
+        {
+            "add": ("beton.cli.reach:snooze", "Send nothing about somebody until then."),
+            "list": ("beton.cli.reach:snoozes", "List who is snoozed."),
+            "end": ("beton.cli.reach:wake", "End a snooze."),
+        },
+    ),
+    "deliveries": (
+        "What is on its way.",
+        {
+            "list": ("beton.cli.deliveries:show", "List deliveries."),
+            "resolve": ("beton.cli.deliveries:resolve", "Say whether a message in doubt arrived."),
+            "retry": ("beton.cli.deliveries:retry", "Send one again."),
+            "replay": ("beton.cli.deliveries:replay", "Send again all that was given up since an instant."),
         },
     ),
     "sources": (

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from itertools import zip_longest
 from typing import Any
@@ -40,6 +41,7 @@ from beton.store.reach import Entry
 from beton.store.records import Connection, RunStatus
 from beton.store.store import Store
 from beton.work.mapping import DEFAULT
+from beton.work.workplace import Workplace
 from tests.web.access.people import Address, Somebody, addresses, member
 from tests.web.contract import document
 from tests.web.steps import definition, fired, kept, result
@@ -85,6 +87,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "accounts": {},
 }
 """By the last part of the address, where a body is needed."""
+
+
+@pytest.fixture
+def place(place: Workplace) -> Workplace:
+    """Where the limit of requests does not end the test before its last address: the clock stands still."""
+    return replace(place, settings=place.settings.model_copy(update={"requests_per_minute": 1_000_000}))
 
 
 @pytest.fixture
