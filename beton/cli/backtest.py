@@ -41,6 +41,18 @@ class Source:
         MANY,
         Parameter(name="--cohort", help="Of a file: the members of a cohort, as id=file with one unit id a line. Repeatable."),
     ] = ()
+    population: Annotated[
+        Sequence[str],
+        MANY,
+        Parameter(
+            help='Of a connection: count only units whose entry event meets this, such as "plan = team". Repeatable: all of them have to hold.'
+        ),
+    ] = ()
+    leave_out_internal: Annotated[
+        bool,
+        FLAG,
+        Parameter(name="--leave-out-internal", help="Of a connection: count no internal and test traffic, as confirmed or as its names suggest."),
+    ] = False
     buckets: Annotated[
         int | None, Parameter(help="Hash buckets of units; chosen from the size of the log unless given. No number depends on it.")
     ] = None
@@ -52,6 +64,8 @@ class Source:
             raise BadInput("Name one source of events.", fix="Give --events FILE or --connection NAME.")
         if self.events is None and (self.group or self.column or self.cohort):
             raise BadInput("--group, --column and --cohort describe a file; a connection knows its own.", fix="Leave them out.")
+        if self.connection is None and (self.population or self.leave_out_internal):
+            raise BadInput("--population and --leave-out-internal are about a connection; in a file, say it in `entry.where`.", fix="Leave them out.")
         if (self.buckets is not None and self.buckets < 1) or (self.memory_mb is not None and self.memory_mb < 128):
             raise BadInput("--buckets is at least 1, and --memory-mb at least 128.")
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from backtest import Hypothesis
 from backtest.durations import Duration
 from backtest.report import published
 from backtest.taxonomy import Taxonomy
@@ -21,6 +23,7 @@ from beton.work.backtesting import Tested, backtest_hypotheses, default_as_of, w
 from beton.work.deciding import resources
 from beton.work.keeping import keep_tested
 from beton.work.observing import observe
+from beton.work.populating import Population, comparisons_of, read_segment, within
 from beton.work.workplace import Workplace
 
 if TYPE_CHECKING:
@@ -37,7 +40,7 @@ def score(where: Source, told: HypothesisFile, as_of: datetime | None, window_da
         connection = place.connection(where.connection or "")
         until = as_of or default_as_of(place.clock())
         with showing() as tell:
-            tested = asyncio.run(_tested(replace(place, declared=declared), connection, told, until, window_days, tell))
+            tested = asyncio.run(_tested(replace(place, declared=declared), connection, where, told, until, window_days, tell))
         more: dict[str, Any] = {"as_of": until.isoformat().replace("+00:00", "Z"), "connection": connection.name, "reading": place.reading.to_json()}
         scored = list(zip(tested.hypotheses, (published(one, tested.window) for one in tested.scores), strict=True))
         records = [record(one, numbers, place.bar, **more) for one, numbers in scored]
@@ -47,9 +50,22 @@ def score(where: Source, told: HypothesisFile, as_of: datetime | None, window_da
         return [one | resource.to_json() | {"name": one["name"] or resource.hypothesis.name} for one, resource in zip(records, kept, strict=True)]
 
 
-async def _tested(place: Workplace, connection: Connection, told: HypothesisFile, until: datetime, window_days: int, tell: Progress) -> Tested:
-    check_against(told, await fresh_taxonomy(place, connection, tell), Duration.days(window_days))
+async def _tested(
+    place: Workplace, connection: Connection, where: Source, told: HypothesisFile, until: datetime, window_days: int, tell: Progress
+) -> Tested:
+    taxonomy = await fresh_taxonomy(place, connection, tell)
+    told = replace(told, hypotheses=counting(place, connection, where, told.hypotheses))
+    check_against(told, taxonomy, Duration.days(window_days))
     return await backtest_hypotheses(place, connection, told.hypotheses, window_of(until, window_days), tell)
+
+
+def counting(place: Workplace, connection: Connection, where: Source, hypotheses: Iterable[Hypothesis]) -> tuple[Hypothesis, ...]:
+    """The hypotheses of the population that `--population` and `--leave-out-internal` name, whose names have been read. Raises BadInput."""
+    asked = Population(where.leave_out_internal, read_segment("\n".join(where.population)))
+    if not asked.asks:
+        return tuple(hypotheses)
+    met = comparisons_of(place, connection, asked)
+    return tuple(within(one, met) for one in hypotheses)
 
 
 async def fresh_taxonomy(place: Workplace, connection: Connection, tell: Progress, as_of: datetime | None = None) -> Taxonomy:

@@ -126,7 +126,7 @@ def question_of(shape: Hypothesis) -> Question:
 def _in_connection(where: Source, asked: Asked, tell: Progress) -> Answer:
     from dataclasses import replace
 
-    from beton.cli.connected_backtest import fresh_taxonomy
+    from beton.cli.connected_backtest import counting, fresh_taxonomy
     from beton.hypothesis_files import check_against
     from beton.work.backtesting import default_as_of, window_of
     from beton.work.proposing import Proposed
@@ -136,6 +136,7 @@ def _in_connection(where: Source, asked: Asked, tell: Progress) -> Answer:
     async def found() -> Proposed:
         taxonomy = await fresh_taxonomy(place, connection, tell, until)
         shape, days = _asked_of_connection(place, connection.name, asked)
+        (shape,) = counting(place, connection, where, [shape])
         check_against([shape], taxonomy, _length(days))
         model = await chosen_model(place.settings) if asked.with_model else None
         window = window_of(until, days)

@@ -40,6 +40,9 @@ _PRAGMAS = (
     "PRAGMA secure_delete = ON",
 )
 
+_to_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode
+"""Compact, and refusing NaN: "cannot tell" is null with a reason beside it."""
+
 
 class Unavailable(StoreError):
     """The database is away, locked, full or busy: the same call may succeed later."""
@@ -143,11 +146,6 @@ def _enter_wal(connection: Any) -> None:
 
 def _begin_sqlite(connection: sa.Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options().get("beton_begin", "BEGIN"))
-
-
-def _to_json(value: Any) -> str:
-    """Compact, and refusing NaN: "cannot tell" is null with a reason beside it."""
-    return json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
 
 
 def _from_json(text: Any) -> Any:

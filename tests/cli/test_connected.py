@@ -221,3 +221,24 @@ def test_a_key_file_that_others_can_read_is_told(connected: Beton, tmp_path: Pat
 
     assert told.code == 2
     assert "chmod 600" in told.out
+
+
+def test_a_population_is_part_of_what_is_tested(connected: Beton, shop: Path, tmp_path: Path) -> None:
+    asked = ("--connection", "shop", "--as-of", AS_OF, *WINDOW, "--json")
+    narrow = "entry: {events: [signed_up], where: [{property: seats, op: at_least, value: 3}]}"
+    (tmp_path / "h.yaml").write_text((shop / "hypotheses.yaml").read_text().replace("entry: signed_up", narrow))
+    told = connected("backtest", "--hypotheses", shop / "hypotheses.yaml", "--population", "seats >= 3", *asked)
+    written = connected("backtest", "--hypotheses", tmp_path / "h.yaml", *asked)
+
+    assert told.code == written.code == 0
+    assert [one["hypothesis_id"] for one in told.lines] == [one["hypothesis_id"] for one in written.lines]
+    assert [one["backtest"] for one in told.lines] == [one["backtest"] for one in written.lines]
+    assert "seats" in told.lines[0]["hypothesis"]
+
+
+def test_a_population_that_cannot_be_told_is_refused(connected: Beton, shop: Path) -> None:
+    asked = ("backtest", "--hypotheses", shop / "hypotheses.yaml", "--as-of", AS_OF, *WINDOW, "--json")
+
+    assert connected(*asked, "--connection", "shop", "--population", "seats").json["errors"][0]["field"] == "segment"
+    assert connected(*asked, "--connection", "shop", "--leave-out-internal").json["code"] == "population.unknown_internal"
+    assert connected(*asked, "--events", shop / "events.jsonl", "--population", "seats >= 3").code == 2

@@ -100,10 +100,15 @@ def ask(place: Workplace, most: int) -> Told:
     app = create_app(place, jobs=InstantJobs(place), try_route=FakeReceiver(), reach=FakeReach(), host_names=[HOST], passwords=Passwords(quick=True))
     schema = schemathesis.openapi.from_asgi("/openapi.json", app, config=config(token, most))
     told = Told()
+    changed = True
 
     @schemathesis.hook
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
-        """The tool finds the key that it has, and revokes it."""
+        """The tool finds the key that it has, and revokes it; it removes the project too. Whoever only reads changes nothing."""
+        nonlocal changed
+        was, changed = changed, case.method.upper() not in ("GET", "HEAD", "OPTIONS", "TRACE")
+        if not was:
+            return
         stock(place.store)
         with place.store.transaction() as tx:
             tx.session.execute(sa.update(ApiKeyRow).where(sa.column("id") == mine.id).values(revoked_at=None))

@@ -20,6 +20,10 @@ ARTEFACTS = Path(__file__).parents[2] / "artefacts" / "pages"
 
 WIDTHS = (1440, 390)
 THEMES = ("light", "dark")
+VIEWS = [
+    ("light", 1440), ("dark", 390), pytest.param("light", 390, marks=pytest.mark.long), pytest.param("dark", 1440, marks=pytest.mark.long),
+]  # fmt: skip
+"""Every screen is looked at in each theme and at each width; in all pairs of them by the long run."""
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 WHERE = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
@@ -86,7 +90,7 @@ def violations(window: Any) -> list[str]:
     from axe_playwright_python.sync_playwright import Axe
 
     tags = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-    found = Axe().run(window, options={"runOnly": {"type": "tag", "values": tags}}).response["violations"]
+    found = Axe().run(window, options={"runOnly": {"type": "tag", "values": tags}, "resultTypes": ["violations"]}).response["violations"]
     return [f"{one['id']}: {one['help']}: {one['nodes'][0]['html'][:200]} ({len(one['nodes'])})" for one in found]
 
 

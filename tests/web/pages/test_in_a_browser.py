@@ -7,7 +7,7 @@ from beton.store import hypotheses
 from beton.store.records import Hypothesis
 from beton.store.store import Store
 from beton.work.deciding import decide
-from tests.web.pages.browser import THEMES, WIDTHS, Eyes, keep_screenshot, violations
+from tests.web.pages.browser import VIEWS, Eyes, keep_screenshot, violations
 
 SCREENS = {
     "review": "/review",
@@ -171,28 +171,26 @@ def test_without_script_one_reads_and_decides_all_the_same(eyes: Eyes, store: St
         assert window.locator("tr[data-item]").count() == 7
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_every_screen_is_accessible(eyes: Eyes, proposed: list[Hypothesis], theme: str):
-    for width in WIDTHS:
-        with eyes.page(width=width, theme=theme) as window:
-            for name, path in SCREENS.items():
-                window.goto(path.format(first=proposed[0].id, last=proposed[-1].id))
-                keep_screenshot(window, f"{name}-{theme}-{width}")
-                assert violations(window) == [], f"{name}, {theme}, {width}"
-                assert window.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than {width}"
+@pytest.mark.parametrize(("theme", "width"), VIEWS)
+def test_every_screen_is_accessible(eyes: Eyes, proposed: list[Hypothesis], theme: str, width: int):
+    with eyes.page(width=width, theme=theme) as window:
+        for name, path in SCREENS.items():
+            window.goto(path.format(first=proposed[0].id, last=proposed[-1].id))
+            keep_screenshot(window, f"{name}-{theme}-{width}")
+            assert violations(window) == [], f"{name}, {theme}, {width}"
+            assert window.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than {width}"
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_an_open_sheet_is_accessible(eyes: Eyes, theme: str):
-    for width in WIDTHS:
-        with eyes.page(width=width, theme=theme) as window:
-            window.goto("/review")
-            for key in ("a", "x", "h"):
-                press(window, key)
-                window.locator(".panel form").wait_for()
-                keep_screenshot(window, f"review-{key}-{theme}-{width}")
-                assert violations(window) == []
-                press(window, "Escape")
+@pytest.mark.parametrize(("theme", "width"), VIEWS)
+def test_an_open_sheet_is_accessible(eyes: Eyes, theme: str, width: int):
+    with eyes.page(width=width, theme=theme) as window:
+        window.goto("/review")
+        for key in ("a", "x", "h"):
+            press(window, key)
+            window.locator(".panel form").wait_for()
+            keep_screenshot(window, f"review-{key}-{theme}-{width}")
+            assert violations(window) == []
+            press(window, "Escape")
 
 
 def test_targets_are_large_enough_to_be_met(eyes: Eyes):

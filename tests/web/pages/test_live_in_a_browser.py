@@ -9,7 +9,7 @@ from beton.signals import Feedback, Finding
 from beton.store import connections, following, hypotheses, runs, signals
 from beton.store.records import RunStatus
 from beton.store.store import Store
-from tests.web.pages.browser import THEMES, WIDTHS, Eyes, keep_screenshot, violations
+from tests.web.pages.browser import VIEWS, WIDTHS, Eyes, keep_screenshot, violations
 from tests.web.pages.conftest import propose
 from tests.web.pages.live import Desk
 from tests.web.pages.test_in_a_browser import SMALL, press
@@ -37,20 +37,19 @@ SCREENS = {
 EMPTY = {"start": "/start", "signals-empty": "/signals", "routing-empty": "/routing", "data-empty": "/data"}
 
 
-def look_at(eyes: Eyes, screens: dict[str, str], theme: str) -> None:
-    for width in WIDTHS:
-        with eyes.page(width=width, theme=theme) as window:
-            for name, path in screens.items():
-                window.goto(path, wait_until="domcontentloaded")
-                keep_screenshot(window, f"{name}-{theme}-{width}")
-                assert violations(window) == [], f"{name}, {theme}, {width}"
-                assert window.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than {width}"
-                if width == min(WIDTHS):
-                    assert window.evaluate(SMALL) == [], f"{name}, {theme}"
+def look_at(eyes: Eyes, screens: dict[str, str], theme: str, width: int) -> None:
+    with eyes.page(width=width, theme=theme) as window:
+        for name, path in screens.items():
+            window.goto(path, wait_until="domcontentloaded")
+            keep_screenshot(window, f"{name}-{theme}-{width}")
+            assert violations(window) == [], f"{name}, {theme}, {width}"
+            assert window.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than {width}"
+            if width == min(WIDTHS):
+                assert window.evaluate(SMALL) == [], f"{name}, {theme}"
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_every_screen_of_a_live_desk_is_accessible(eyes: Eyes, desk: Desk, store: Store, theme: str):
+@pytest.mark.parametrize(("theme", "width"), VIEWS)
+def test_every_screen_of_a_live_desk_is_accessible(eyes: Eyes, desk: Desk, store: Store, theme: str, width: int):
     with store.transaction() as tx:
         following.take_back(tx, desk.signals[6].id, actor="Ada")
         following.say(tx, desk.signals[0].id, Feedback.WORKED, actor="Ada")
@@ -65,12 +64,12 @@ def test_every_screen_of_a_live_desk_is_accessible(eyes: Eyes, desk: Desk, store
             "connection": connection.id,
             "run": run.id,
         }
-    look_at(eyes, {name: path.format(**filled) for name, path in SCREENS.items()}, theme)
+    look_at(eyes, {name: path.format(**filled) for name, path in SCREENS.items()}, theme, width)
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_every_empty_screen_is_accessible_and_teaches(eyes_on_nothing: Eyes, theme: str):
-    look_at(eyes_on_nothing, EMPTY, theme)
+@pytest.mark.parametrize(("theme", "width"), VIEWS)
+def test_every_empty_screen_is_accessible_and_teaches(eyes_on_nothing: Eyes, theme: str, width: int):
+    look_at(eyes_on_nothing, EMPTY, theme, width)
 
 
 def test_feedback_is_one_key(eyes: Eyes, store: Store, desk: Desk):

@@ -7,7 +7,7 @@ from beton.store import alarms, audit, holdouts, hypotheses
 from beton.store.alarms import DriftAlarm
 from beton.store.store import Store
 from tests.conftest import Clock
-from tests.web.pages.browser import THEMES, Eyes
+from tests.web.pages.browser import VIEWS, Eyes
 from tests.web.pages.conftest import Person, read
 from tests.web.pages.live import Desk
 from tests.web.pages.proved import prove
@@ -83,10 +83,10 @@ def test_who_may_not_decide_sees_no_buttons(alarm: DriftAlarm, viewer: Person):
     assert viewer.post(f"/alarms/{alarm.id}/answer", {"answer": "kept"}).status_code == 403
 
 
-@pytest.mark.parametrize("theme", THEMES)
-def test_the_screens_are_accessible(alarm: DriftAlarm, eyes: Eyes, theme: str):
+@pytest.mark.parametrize(("theme", "width"), VIEWS)
+def test_the_screens_are_accessible(alarm: DriftAlarm, eyes: Eyes, theme: str, width: int):
     screens = {"scoreboard": "/scoreboard", "hypothesis-live": f"/hypotheses/{alarm.hypothesis_id}", "review-attention": "/review"}
-    look_at(eyes, screens, theme)
+    look_at(eyes, screens, theme, width)
 
 
 def test_an_alarm_can_be_answered_without_script(alarm: DriftAlarm, eyes: Eyes, store: Store):
