@@ -16,7 +16,7 @@ from tests.web.pages.live import Desk
 SCREENS = (
     "/review", "/hypotheses", "/hypotheses/{hypothesis}", "/hypotheses/{proposed}", "/signals", "/signals/{signal}",
     "/accounts/{unit}", "/routing", "/routing/deliveries/{delivery}", "/data", "/data/{connection}", "/start", "/settings", "/settings/people",
-    "/settings/installation", "/help/numbers",
+    "/settings/installation", "/help/numbers", "/scoreboard",
 )  # fmt: skip
 
 
