@@ -16,7 +16,8 @@ class Arrived:
     """
 
     event_uuid: str
-    """PostHog's own id of the event, lower case with hyphens: the same by webhook and by polling."""
+    """PostHog's own id of the event, lower case with hyphens: the same by webhook and by polling. Always a UUID: where the body has none, one is made
+    of what was sent."""
     name: str
     distinct_id: str
     person_id: str | None

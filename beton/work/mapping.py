@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from beton.errors import BadInput, Fault
 from beton.work.arrived import Arrived
@@ -110,14 +111,18 @@ def events_in(body: Any) -> list[Any]:
 
 
 def uuid_of(mapped: Mapped, event: Any, raw: bytes) -> str:
-    """By what an event is known: PostHog's uuid, an id of the sender's own, or, where it has neither, its content."""
+    """By what an event is known: PostHog's uuid, or one that is made of the sender's own id or, where there is neither, of the content."""
     found = mapped.part(event, "event_uuid")
     if isinstance(found, str):
         if _UUID.fullmatch(found):
             return found.lower()
         if _OWN_ID.fullmatch(found):
-            return found
-    return f"content-{hashlib.sha256(raw).hexdigest()[:40]}"
+            return _made_of(b"id", found.encode())
+    return _made_of(b"content", raw)
+
+
+def _made_of(kind: bytes, told: bytes) -> str:
+    return str(UUID(bytes=hashlib.sha256(kind + b"\0" + told).digest()[:16], version=5))
 
 
 def arrived_of(mapped: Mapped, event: Any, event_uuid: str, received_at: datetime) -> Arrived | Unmapped:

@@ -10,10 +10,11 @@ is asked to come again (429).
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -113,6 +114,7 @@ class Addresses:
     def __init__(self, intake: Intake, fresh: timedelta) -> None:
         self._intake, self._fresh = intake, fresh
         self._known: OrderedDict[str, _Known] = OrderedDict()
+        self._asking: dict[str, asyncio.Future[Listener | None]] = {}
 
     def knows(self, token: str) -> bool:
         """Whether it has been asked for lately."""
@@ -124,10 +126,14 @@ class Addresses:
         known = self._known.get(digest)
         if known is not None and now - known.asked_at < self._fresh:
             return known.listener
-        if known is not None:
-            self._remember(digest, replace(known, asked_at=now - self._fresh / 2))  # one asks, those beside it go by what is known
+        asking = self._asking.get(digest)
+        if asking is None:  # one asks for all who want to know at the same time
+            asking = self._asking[digest] = asyncio.ensure_future(to_thread.run_sync(inbound.listener, self._intake.store, token))
+            asking.add_done_callback(lambda _: self._asking.pop(digest, None))
+        elif known is not None:
+            return known.listener
         try:
-            found = _Known(await to_thread.run_sync(inbound.listener, self._intake.store, token), now)
+            found = _Known(await asyncio.shield(asking), now)
         except StoreError:
             if known is None or now - known.asked_at > STALE:
                 raise
