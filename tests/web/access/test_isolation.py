@@ -49,6 +49,7 @@ from tests.web.steps import definition, fired, kept, result
 NO_ID = {
     "/link/{token:str}": "a secret that is not bound to who asks",
     "/unsubscribe/{token:str}": "a secret that only one route's mails carry",
+    "/routing/new/{kind:str}": "a kind of route, the same for all",
     "/slack/{workspace:str}/{route:str}": "believed for the signature of the route's app alone",
     "/static/{digest:str}/{name:str}": "files of the program, the same for all",
     "/hypotheses/pictures/{file:str}": "a picture of what the asker's own list has",
