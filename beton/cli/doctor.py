@@ -98,6 +98,7 @@ def _installed(settings: Settings, name: str | None) -> Iterator[Finding]:
         place = Workplace(known, store, now)
         yield Finding("database", True, f"It answers; its schema is {revisions(store.engine)[0]}.")
         yield from _queue(place)
+        yield from _sources(place)
         yield from _jobs(known)
         for connection in _connections(place, name):
             yield from _connection(place, connection)
@@ -122,6 +123,20 @@ def _queue(place: Workplace) -> Iterator[Finding]:
             yield Finding(f"route {route.name}", None, f"It is switched off. {route.problem or ''}".strip(), f"Run: beton routes enable {route.name}")
     if waiting:
         yield Finding("runs", None, f"{len(waiting)} wait or run; the oldest since {_ago(place.clock(), waiting[-1].created_at)}.")
+
+
+def _sources(place: Workplace) -> Iterator[Finding]:
+    from beton.work.listening import all_heard
+
+    for one in all_heard(place):
+        last = "Nothing has come yet." if one.last_arrival is None else f"The newest event came {_ago(place.clock(), one.last_arrival)} ago."
+        if one.source.problem:
+            yield Finding(f"source {one.source.name}", False, one.source.problem, "Look at the destination in PostHog, and enable it.", exit_code=3)
+        elif one.source.status == "active":
+            yield Finding(f"source {one.source.name}", True, last)
+        else:
+            told = "is being tried out" if one.source.status == "testing" else "takes nothing"
+            yield Finding(f"source {one.source.name}", None, f"It {told}. {last}", f"Run: beton sources activate {one.source.name}")
 
 
 def _jobs(settings: Settings) -> Iterator[Finding]:
