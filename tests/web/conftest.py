@@ -1,8 +1,9 @@
 """The application over a store of its own, with jobs that only queue and receivers that only answer."""
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from beton.store import api_keys, connections, runs, taxonomies
 from beton.store.passwords import Passwords
 from beton.store.records import Connection, Run
 from beton.store.store import Store
+from beton.web.access.limits import Limiter
 from beton.web.injected import NewProject, Reach
 from beton.work.workplace import Workplace
 from tests.web.contract import Contract
@@ -122,9 +124,64 @@ def reach() -> FakeReach:
     return FakeReach()
 
 
+class StandIn:
+    """Passes everything on to whatever stands behind it by then."""
+
+    def __init__(self, behind: Callable[[], Any], **fixed: Any) -> None:
+        vars(self).update(fixed, _behind=behind)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._behind(), name)
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        return self._behind()(*given, **named)
+
+
+@dataclass
+class Stage:
+    """One application for all tests of a process, since making it takes longer than most of them; each test brings what it stands on."""
+
+    settings: Settings
+    behind: dict[str, Any] = field(default_factory=dict)
+    limiters: list[Limiter] = field(default_factory=list)
+
+    def build(self) -> Litestar:
+        """The application. What counts the requests is remembered, to be emptied for the next test."""
+        store, made = StandIn(lambda: self.behind["place"].store), Limiter.__init__
+
+        def note(limiter: Limiter, limit: int, seconds: float) -> None:
+            made(limiter, limit, seconds)
+            self.limiters.append(limiter)
+
+        place: Any = StandIn(lambda: self.behind["place"], store=store, settings=self.settings, clock=lambda: self.behind["place"].clock())
+        hands: dict[str, Any] = {name: StandIn(partial(self.behind.__getitem__, name)) for name in ("jobs", "try_route", "reach")}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Limiter, "__init__", note)
+            return create_app(place, host_names=HOSTS, passwords=Passwords(quick=True), **hands)
+
+    def set(self, **behind: Any) -> None:
+        """For the next test."""
+        self.behind |= behind
+        for one in self.limiters:
+            one._windows.clear()
+
+
+HOSTS = ["beton.example.test"]
+
+
+@pytest.fixture(scope="session")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> tuple[Stage, Litestar]:
+    made = Stage(Settings(data_dir=tmp_path_factory.mktemp("stage")))
+    return made, made.build()
+
+
 @pytest.fixture
-def app(place: Workplace, jobs: FakeJobs, receiver: FakeReceiver, reach: FakeReach) -> Litestar:
-    return create_app(place, jobs=jobs, try_route=receiver, reach=reach, host_names=["beton.example.test"], passwords=Passwords(quick=True))
+def app(stage: tuple[Stage, Litestar], place: Workplace, jobs: FakeJobs, receiver: FakeReceiver, reach: FakeReach) -> Litestar:
+    hands: dict[str, Any] = {"jobs": jobs, "try_route": receiver, "reach": reach}
+    if place.settings != stage[0].settings.model_copy(update={"data_dir": place.settings.data_dir}):
+        return create_app(place, host_names=HOSTS, passwords=Passwords(quick=True), **hands)
+    stage[0].set(place=place, **hands)
+    return stage[1]
 
 
 @pytest.fixture
