@@ -143,7 +143,7 @@ def arrived_of(mapped: Mapped, event: Any, event_uuid: str, received_at: datetim
         event_uuid=event_uuid,
         name=name,
         distinct_id=distinct_id,
-        person_id=person_id.lower() if isinstance(person_id, str) and _UUID.fullmatch(person_id) else None,
+        person_id=_person(person_id),
         groups=groups,
         group_keys=group_keys,
         at=at,
@@ -165,6 +165,13 @@ def paths_in(body: Any, most: int = 200) -> list[tuple[str, str]]:
         inner = [(key, value) for key, value in one.items() if key] if isinstance(one, dict) else enumerate(one[:3]) if isinstance(one, list) else ()
         waiting += [(f"{path}.{_quoted(key)}" if path else _quoted(key), value) for key, value in inner]
     return found
+
+
+def _person(told: Any) -> str | None:
+    """PostHog's are UUIDs, which it writes in lower case; a sender of one's own may have others."""
+    if not isinstance(told, str) or not _line(told):
+        return None
+    return told.lower() if _UUID.fullmatch(told) else told
 
 
 def _groups(told: Any, properties: Mapping[str, Any]) -> tuple[dict[int, str], dict[str, str]]:

@@ -56,6 +56,11 @@ def test_an_event_without_a_person_is_an_event():
     assert (well(body).person_id, well(body).person_properties) == (None, {})
 
 
+def test_a_person_is_known_by_a_text():
+    for told, known in ((PERSON, PERSON.lower()), ("Ada-17", "Ada-17"), (17, None), ("", None), ("a\x00", None)):
+        assert well(default_body(person={"id": told})).person_id == known
+
+
 def test_groups_are_known_by_type_and_by_index():
     found = well(default_body({"properties": {"$groups": {"company": "acme", "team": "a"}, "$group_0": "acme", "$group_7": "x", "$group_1": ""}}))
     assert (found.group_keys, found.groups) == ({"company": "acme", "team": "a"}, {0: "acme"})
