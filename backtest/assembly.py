@@ -8,7 +8,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from backtest.durations import DAY
-from backtest.events import Column, EventLog, Matches, Path, Presence, Window, event_log, first_key, first_per_unit, last_per_unit, presence_blocks
+from backtest.events import (
+    Column,
+    EventLog,
+    Ids,
+    Matches,
+    Path,
+    Presence,
+    Window,
+    event_log,
+    first_key,
+    first_per_unit,
+    last_per_unit,
+    presence_blocks,
+)
 from backtest.intervals import ALWAYS, Codes, Flags, Ints, order
 from backtest.matching import EventMatch
 from backtest.plan import ReadPlan
@@ -21,7 +34,9 @@ LONGEST_GAP = 7 * DAY
 
 @dataclass(frozen=True)
 class Rows:
-    """Every event before the as-of instant, in any order, without duplicates. `unit` indexes `units` (ascending ids), `name` indexes `names`."""
+    """Every event before the as-of instant, in any order, without duplicates. `unit` indexes `units` (ascending ids), `name` indexes `names`.
+
+    `people` are the ids of `persons`, `ids` those of the events; only the live state asks for them."""
 
     units: Sequence[str]
     names: Sequence[str]
@@ -30,22 +45,26 @@ class Rows:
     at: Ints
     persons: Codes | None = None
     columns: Mapping[Path, Column] = field(default_factory=dict)
+    people: Sequence[str] = ()
+    ids: Ids | None = None
 
     def where(self, keep: Flags) -> Rows:
         columns = {path: Column(column.codes[keep], column.values) for path, column in self.columns.items()}
         persons = None if self.persons is None else self.persons[keep]
-        return Rows(self.units, self.names, self.unit[keep], self.name[keep], self.at[keep], persons, columns)
+        ids = None if self.ids is None else self.ids[keep]
+        return Rows(self.units, self.names, self.unit[keep], self.name[keep], self.at[keep], persons, columns, self.people, ids)
 
 
 def assemble(rows: Rows, plan: ReadPlan, types: PropertyTypes, cohorts: Mapping[str, Flags] | None = None) -> EventLog:
     """Entries, outcomes and state seeds from everything; condition events from the window alone."""
-    everything = _log(rows, Window(int(ALWAYS), plan.window.end), types, {}, {}, Presence(rows.unit[:0], rows.at[:0], rows.at[:0]), {})
+    everything = _log(rows, Window(int(ALWAYS), plan.window.end), types, {}, ({}, {}), Presence(rows.unit[:0], rows.at[:0], rows.at[:0]), {})
     firsts = {key: _first(everything, match) for key, match in plan.firsts.items()}
     for key, read in plan.lapses.items():
         heard = everything.matches(read.match)
         entry = firsts[first_key(read.entry)]
         firsts[key] = lapse(heard.unit, heard.at, read.after, entry, plan.window.end)
-    seeds = {path: _seed(everything, path, plan.window.start) for path in plan.carrying}
+    found = {path: _seed(everything, path, plan.window.start) for path in plan.carrying}
+    seeds = {path: seed for path, (seed, _) in found.items()}, {path: since for path, (_, since) in found.items()}
     inside = rows.where(rows.at >= plan.window.start)
     return _log(inside, plan.window, types, firsts, seeds, presence_of(rows, plan.window.start), cohorts or {})
 
@@ -55,7 +74,7 @@ def _log(
     window: Window,
     types: PropertyTypes,
     firsts: Mapping[str, Ints],
-    seeds: Mapping[Path, Column],
+    seeds: tuple[Mapping[Path, Column], Mapping[Path, Ints]],
     presence: Presence,
     cohorts: Mapping[str, Flags],
 ) -> EventLog:
@@ -69,8 +88,11 @@ def _log(
         presence=presence,
         firsts=firsts,
         persons=rows.persons,
+        people=rows.people,
+        ids=rows.ids,
         columns=rows.columns,
-        seeds=seeds,
+        seeds=seeds[0],
+        seeds_at=seeds[1],
         cohorts=cohorts,
         types=types,
     )
@@ -81,8 +103,8 @@ def _first(log: EventLog, match: EventMatch | None) -> Ints:
     return first_per_unit(found.unit, found.at, len(log.units))
 
 
-def _seed(log: EventLog, path: Path, start: int) -> Column:
-    """The latest value before the window, the greatest of tied ones."""
+def _seed(log: EventLog, path: Path, start: int) -> tuple[Column, Ints]:
+    """The latest value before the window, the greatest of tied ones, and its instant."""
     found = log.carrying(path)
     found = found.where(found.at < start)
     column, kind = log.columns[path], log.types.get(".".join(path))
@@ -92,7 +114,7 @@ def _seed(log: EventLog, path: Path, start: int) -> Column:
     by = np.lexsort((ranks[codes], found.at, found.unit))
     seed = np.full(len(log.units), -1, np.int32)
     seed[found.unit[by]] = codes[by]  # the last write of each unit wins
-    return Column(seed, column.values)
+    return Column(seed, column.values), last_per_unit(found.unit, found.at, len(log.units))
 
 
 def presence_of(rows: Rows, start: int) -> Presence:

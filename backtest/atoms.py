@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from backtest.events import Column, EventLog, Matches, Path, Presence, Window, event_log, first_key, first_per_unit
-from backtest.fires import candidates, held
+from backtest.events import Column, EventLog, Matches, Path, Presence, Window, event_log, first_key
 from backtest.intervals import FOREVER, Ints
-from backtest.language import SESSION_CAP, Counted, Did, First, Hypothesis, Last, State, Total, Trend, ValuesOf
+from backtest.language import SESSION_CAP, Counted, Did, First, Hypothesis, State, Total, ValuesOf
 from backtest.matching import EventMatch, Json
 from backtest.values import PropertyTypes
 
@@ -34,14 +34,18 @@ class Atom:
     person: bool = False
 
 
-@dataclass(frozen=True)
-class Remembered:
-    """One match of one atom. `value` is the raw value of the atom's property, or the person's id."""
+NO_EVENT = b""
+"""Stands for the event of what was known before the window: it has none."""
+
+
+class Remembered(NamedTuple):
+    """One match of one atom. `value` is the raw value of the atom's property, or the person's id; `event` the id of the event, 16 bytes."""
 
     atom: str
     unit: str
     at: int
     value: Json = None
+    event: bytes = NO_EVENT
 
 
 def atoms(hypothesis: Hypothesis) -> dict[str, Atom]:
@@ -93,32 +97,39 @@ def on_atoms(hypothesis: Hypothesis) -> Hypothesis:
 
 
 def remember(
-    hypothesis: Hypothesis, log: EventLog, entries: Mapping[str, int], live_from: int, done: Container[str] = frozenset()
+    hypothesis: Hypothesis,
+    log: EventLog,
+    entries: Mapping[str, int],
+    live_from: int,
+    done: Container[str] = frozenset(),
+    unsettled: int = int(FOREVER),
 ) -> list[Remembered]:
     """The matches that may still decide something, with the values that the hypothesis names.
 
     Nothing is kept of units that need no signal any more (`done`) or that entered too early to count; of a clause about a first span nothing
-    outside of it; of other clauses also what lies before entry, and of units that may still enter. What was known before the window counts as
-    known just before it.
+    outside of it; of other clauses also what lies before entry, and of units that may still enter. What was known before the window is kept
+    as a match that no event stands for. From `unsettled` on everything is kept: an entry that is still on its way may make it count.
     """
     entry = np.array([entries.get(unit, FOREVER) for unit in log.units], np.int64)
     counts = np.array([unit not in done for unit in log.units], np.bool_)
     if hypothesis.counts_entrants_only:
         counts &= entry >= live_from
     kept: list[Remembered] = []
-    for atom, last in _reach(hypothesis).values():
+    for atom, last in reach(hypothesis).values():
         found = log.carrying(atom.path) if atom.key.startswith(STATE) and atom.path else log.matches(atom.match)
         since = entry[found.unit]
-        found = found.where(counts[found.unit] & ((last is None) | ((found.at >= since) & (found.at < since + (last or 0)))))
-        triples = zip(found.unit.tolist(), found.at.tolist(), _values(atom, log, found), strict=True)
-        kept += [Remembered(atom.key, log.units[unit], at, value) for unit, at, value in triples]
+        matters = (last is None) | (found.at >= unsettled) | ((found.at >= since) & (found.at - since < (last or 0)))
+        found = found.where(counts[found.unit] & matters)
+        told = zip(found.unit.tolist(), found.at.tolist(), _values(atom, log, found), _events(log, found), strict=True)
+        kept += [Remembered(atom.key, log.units[unit], at, value, event) for unit, at, value, event in told]
         if atom.key.startswith(STATE) and atom.path is not None and (seed := log.seeds.get(atom.path)) is not None:
             known = np.flatnonzero((seed.codes >= 0) & counts).tolist()
-            kept += [Remembered(atom.key, log.units[unit], log.window.start - 1, seed.values[seed.codes[unit]]) for unit in known]
+            since = log.seeds_at[atom.path]
+            kept += [Remembered(atom.key, log.units[unit], int(since[unit]), seed.values[seed.codes[unit]]) for unit in known]
     return kept
 
 
-def _reach(hypothesis: Hypothesis) -> dict[str, tuple[Atom, int | None]]:
+def reach(hypothesis: Hypothesis) -> dict[str, tuple[Atom, int | None]]:
     """Each atom with how long after entry its matches matter; `None` where they matter at any time, also before entry."""
     reach: dict[str, tuple[Atom, int | None]] = {}
     for clause in hypothesis.clauses:
@@ -141,6 +152,13 @@ def _values(atom: Atom, log: EventLog, found: Matches) -> Sequence[Json]:
     if atom.person and log.persons is not None:
         return [str(log.people[code]) for code in log.persons[found.rows].tolist()]
     return [None] * len(found)
+
+
+def _events(log: EventLog, found: Matches) -> Sequence[bytes]:
+    """The events' ids; where the log has none, the place of each in it, so that two stay two."""
+    if log.ids is not None:
+        return log.ids[found.rows].tolist()
+    return [row.to_bytes(16) for row in found.rows.tolist()]
 
 
 def remembered_log(
@@ -189,64 +207,3 @@ def _column(kept: Sequence[Remembered], wanted: Mapping[str, Atom], path: Path) 
             codes[index] = len(values)
             values.append(one.value)
     return Column(codes, values)
-
-
-# --- what a live sweep asks of the remembered matches ------------------------------------------------------------------
-
-ENTRY = "entry"
-"""The atom under which entries are remembered: the earliest of a unit counts."""
-
-LiveFire = tuple[str, int, int]
-"""Unit id, instant in microseconds, occurrence."""
-
-
-def entries_in(hypothesis: Hypothesis, log: EventLog) -> dict[str, int]:
-    """Unit id to entry: first-ever where the log tells it, else the first that its window shows.
-
-    Also of units that entered too early to count: whoever forgot them would take their next such event for an entry.
-    """
-    first = log.firsts.get(first_key(hypothesis.entry))
-    if first is None:
-        first = _first_seen(hypothesis, log)
-    return {log.units[index]: int(first[index]) for index in np.flatnonzero(first < FOREVER).tolist()}
-
-
-def _first_seen(hypothesis: Hypothesis, log: EventLog) -> Ints:
-    if hypothesis.entry is None:
-        return first_per_unit(log.presence.unit, log.presence.first, len(log.units))
-    found = log.matches(hypothesis.entry)
-    return first_per_unit(found.unit, found.at, len(log.units))
-
-
-def forgets(hypothesis: Hypothesis) -> bool:
-    """Whether matches older than the look-back say nothing any more: true where every clause looks at a trailing span."""
-    return all(isinstance(clause, Trend) or isinstance(getattr(clause, "span", None), Last) for clause in hypothesis.clauses)
-
-
-def live_fires(
-    hypothesis: Hypothesis,
-    kept: Sequence[Remembered],
-    entries: Mapping[str, int],
-    fired: Mapping[str, tuple[int, int]],
-    *,
-    window: Window,
-    live_from: int,
-    types: PropertyTypes,
-    members: Mapping[str, frozenset[str]],
-) -> list[LiveFire]:
-    """New fires in `[live_from, window.end)`, given who has fired before (unit id to instant and occurrence of the last fire)."""
-    again = hypothesis.fires_again_after
-    waiting = {unit: at for unit, at in entries.items() if again is not None or unit not in fired}
-    log = remembered_log(hypothesis, kept, waiting, window, types, members)
-    asked = on_atoms(hypothesis)
-    units, instants = candidates(held(asked, log), asked, log, live_from)
-    last = dict(fired)
-    found: list[LiveFire] = []
-    for index, at in zip(units.tolist(), instants.tolist(), strict=True):
-        unit = log.units[index]
-        before, count = last.get(unit, (None, 0))
-        if before is not None and (again is None or at < before + again):
-            continue
-        last[unit] = (at, count + 1)
-        found.append((unit, at, count + 1))
-    return found

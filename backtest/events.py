@@ -19,6 +19,9 @@ from backtest.values import PropertyTypes, predicate
 
 Path = tuple[str, ...]
 
+Ids = np.ndarray[tuple[int], np.dtype[np.void]]
+"""Ids of events, 16 bytes each (`V16`): what tells two deliveries of one event from two events."""
+
 
 @dataclass(frozen=True)
 class Window:
@@ -88,7 +91,8 @@ def outcome_key(hypothesis: Hypothesis) -> str:
 class EventLog:
     """`units` in ascending order of id; every array of units follows it. Event arrays are sorted by (name, unit, at); build with `event_log`.
 
-    `persons[i]` numbers the person behind event i (needed where accounts count persons); `people` are their ids, kept only for the live state."""
+    `persons[i]` numbers the person behind event i (needed where accounts count persons); `people` are their ids, `ids` the events' own ids (16
+    bytes each): both are kept only for the live state."""
 
     window: Window
     units: Sequence[str]
@@ -100,8 +104,11 @@ class EventLog:
     firsts: Mapping[str, Ints]
     persons: Codes | None = None
     people: Sequence[str] = ()
+    ids: Ids | None = None
     columns: Mapping[Path, Column] = field(default_factory=dict)
     seeds: Mapping[Path, Column] = field(default_factory=dict)
+    seeds_at: Mapping[Path, Ints] = field(default_factory=dict)
+    """Since when a seed was known, per unit; kept only for the live state."""
     cohorts: Mapping[str, Flags] = field(default_factory=dict)
     types: PropertyTypes = field(default_factory=dict)
     _of_names: dict[tuple[str, ...], Matches] = field(default_factory=dict, compare=False, repr=False)
@@ -160,8 +167,10 @@ def event_log(
     firsts: Mapping[str, Ints],
     persons: Codes | None = None,
     people: Sequence[str] = (),
+    ids: Ids | None = None,
     columns: Mapping[Path, Column] | None = None,
     seeds: Mapping[Path, Column] | None = None,
+    seeds_at: Mapping[Path, Ints] | None = None,
     cohorts: Mapping[str, Flags] | None = None,
     types: PropertyTypes | None = None,
 ) -> EventLog:
@@ -182,8 +191,10 @@ def event_log(
         firsts=firsts,
         persons=None if persons is None else persons[by],
         people=people,
+        ids=None if ids is None else ids[by],
         columns={path: Column(column.codes[by], column.values) for path, column in (columns or {}).items()},
         seeds=seeds or {},
+        seeds_at=seeds_at or {},
         cohorts=cohorts or {},
         types=types or {},
     )

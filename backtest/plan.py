@@ -29,6 +29,7 @@ class ReadPlan:
     `columns`: property paths that conditions compare, each with the event names that need it (`None`: any event).
     `carrying`: properties whose every carrier is needed, whatever its name (states), with a seed from before the window.
     `firsts`: matchers (`None`: any event) whose first-ever instant per unit is needed.
+    `arrived`: only events that the source received then (a live sweep asks for what is new to it); `ids`: the events' own ids are needed too.
     """
 
     unit: Unit
@@ -41,6 +42,8 @@ class ReadPlan:
     firsts: dict[str, EventMatch | None] = field(default_factory=dict)
     lapses: dict[str, LapseRead] = field(default_factory=dict)
     cohorts: frozenset[str] = frozenset()
+    arrived: Window | None = None
+    ids: bool = False
 
 
 def plan_reads(hypotheses: Iterable[Hypothesis], window: Window) -> tuple[ReadPlan, ...]:

@@ -139,6 +139,10 @@ class Signal(Value):
     assigned_at: datetime | None = None
     passed_over: dict[str, str] | None = None
     """Route id → why it did not go along: "filter", or what of the route's own cooldown."""
+    revised_at: datetime | None = None
+    """Since when what arrived later speaks against it: by all that is known now, the hypothesis does not hold where it fired."""
+    merged_into: str | None = None
+    """The earlier signal of what turned out to be the same person."""
 
 
 class Notice(Value):

@@ -16,10 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from backtest.durations import DAY
-from backtest.events import Column, EventLog, Path, Presence, event_log
+from backtest.events import Column, EventLog, Ids, Path, Presence, event_log
 from backtest.intervals import Codes, Ints, order
 from backtest.plan import ReadPlan
 from backtest.tally import ACTIVE_WITHIN
@@ -27,7 +28,7 @@ from backtest.values import PropertyTypes, decode
 from beton.errors import PostHogTooHeavy
 from beton.posthog.client import PostHogClient
 from beton.posthog.firsts import FirstsReader, instants
-from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, named, raw, since, unit_column
+from beton.posthog.hogql import ROWS, Query, arrived, between, carries, in_bucket, named, raw, since, unit_column
 from beton.posthog.slices import MOST_HALVINGS, Sizes, Slice, cut, size_query
 
 Progress = Callable[[int, int], None]
@@ -36,6 +37,9 @@ Progress = Callable[[int, int], None]
 OTHER = ""
 """The name of events that are needed only for having happened (any event, sessions) or for a property they carry."""
 
+
+LITTLE = 2 * DAY
+"""What arrived within it is read in one query."""
 
 MOST_RECEIPTS = 200
 """Events per unit that are looked at for receipts; a signal carries the last few before its fire."""
@@ -67,18 +71,22 @@ class _Pass:
     columns: dict[Path, list[Codes]] = field(default_factory=dict)
     people: dict[str, int] = field(default_factory=dict)
     persons: list[Codes] = field(default_factory=list)
+    ids: list[Ids] = field(default_factory=list)
 
     def number(self, unit: str) -> int:
         return self.position.setdefault(unit, len(self.position))
 
 
 class EventReader:
-    """Reads the log of one plan. `group_index` is PostHog's index of the plan's group type (`None` for persons)."""
+    """Reads the log of one plan. `group_index` is PostHog's index of the plan's group type (`None` for persons); `unit` an expression for other
+    units than the plan's."""
 
-    def __init__(self, client: PostHogClient, plan: ReadPlan, *, types: PropertyTypes, group_index: int | None = None) -> None:
+    def __init__(
+        self, client: PostHogClient, plan: ReadPlan, *, types: PropertyTypes, group_index: int | None = None, unit: str | None = None
+    ) -> None:
         self.client, self.plan, self.types = client, plan, types
         self.group_index = group_index
-        self.unit = unit_column(plan.unit, group_index)
+        self.unit = unit or unit_column(plan.unit, group_index)
         self.names = sorted(plan.names)
         self.paths = sorted(plan.columns)
         self.wide = len(self.names) > 250
@@ -107,10 +115,24 @@ class EventReader:
         return self._log(found, ever, seeds, before, dict(zip(sorted(self.plan.cohorts), cohorts, strict=True)))
 
     async def read_new(self) -> EventLog:
-        """Condition events of the plan's window alone: the steady state of the live sweep, one query where the window is short."""
-        start, end = self.plan.window.start, self.plan.window.end
-        pieces = [Slice(start, end)] if end - start <= DAY else cut(await self.sizes(), start, end)
-        return self._log(await self._slices(pieces, None, None), {}, {}, {}, {})
+        """Condition events of the plan's window alone: the steady state of the live sweep, one query where little has arrived."""
+        arrived = self.plan.arrived or self.plan.window
+        pieces = [Slice(self.plan.window.start, self.plan.window.end)] if arrived.end - arrived.start <= LITTLE else await self.pieces()
+        return await self.read_pieces(pieces)
+
+    async def pieces(self) -> list[Slice]:
+        """The window cut into slices: one aggregated query."""
+        return cut(await self.sizes(), self.plan.window.start, self.plan.window.end)
+
+    async def read_pieces(self, pieces: list[Slice], progress: Progress | None = None) -> EventLog:
+        """Condition events of some slices of the window alone."""
+        return self._log(await self._slices(pieces, None, progress), {}, {}, {}, {})
+
+    async def read_before(self) -> EventLog:
+        """First-ever instants and the states from before the window, without an event."""
+        firsts = FirstsReader(self.client, self.plan, self.types, self.group_index, None)
+        ever, seeds = await asyncio.gather(firsts.firsts(), firsts.seeds())
+        return self._log(_Pass(texts={path: {} for path in self.paths}, columns={path: [] for path in self.paths}), ever, seeds, {}, {})
 
     async def cohorts(self) -> dict[str, list[str]]:
         """Unit ids of the members of each cohort that the plan names, as of today."""
@@ -170,15 +192,18 @@ class EventReader:
         extras = [f"any({raw(query, path)}) AS c{index}" for index, path in enumerate(self.paths)]
         if self.plan.persons:
             extras.append("any(toString(person_id)) AS c_person")
+        ids = ["replaceAll(toString(uuid), '-', '') AS id"] if self.plan.ids else []
         taken = [f"c{index}" for index in range(len(self.paths))] + (["c_person"] if self.plan.persons else [])
         shift = "72057594037927936" if self.wide else "281474976710656"  # 2^56, 2^48: a leading 01 keeps the number of digits fixed
-        event = f"tuple({', '.join((f'{shift} + code * 1099511627776 + us', *taken))})"
+        event = f"tuple({', '.join((f'{shift} + code * 1099511627776 + us', *taken, *(['id'] if ids else [])))})"
+        digits = f"substring(hex(e.1), 3, {14 if self.wide else 12})"
+        digits = f"concat({digits}, e.{len(taken) + 2})" if ids else digits
         later = "".join(f", arrayMap(e -> e.{index + 2}, es) AS x{index}" for index in range(len(taken)))
         guard = self._guard(query, bucket) + in_bucket(query, f"concat('part ', {self.unit})", (piece.part, piece.parts))
         text = (
-            f"SELECT u, f, l, arrayStringConcat(arrayMap(e -> substring(hex(e.1), 3, {14 if self.wide else 12}), es), '') AS h{later} FROM ("
+            f"SELECT u, f, l, arrayStringConcat(arrayMap(e -> {digits}, es), '') AS h{later} FROM ("
             f"SELECT u, min(us) AS f, max(us) AS l, arraySort(groupArrayIf({event}, code > 0)) AS es FROM ("
-            f"SELECT {self.unit} AS u, uuid, min({since(query, piece.start)}) AS us, min({code}) AS code{''.join(', ' + one for one in extras)} "
+            f"SELECT {self.unit} AS u, uuid, min({since(query, piece.start)}) AS us, {', '.join([f'min({code}) AS code', *ids, *extras])} "
             f"FROM events WHERE {between(query, piece.start, piece.end)}{guard} GROUP BY u, uuid) GROUP BY u)"
         )
         if piece.shared:
@@ -196,7 +221,8 @@ class EventReader:
         return f"if({index} = 0 AND ({carried}), {other}, {index})" if carried else index
 
     def _guard(self, query: Query, bucket: tuple[int, int] | None) -> str:
-        return in_bucket(query, self.unit, bucket) + ("" if self.plan.unit == "person" else f" AND {self.unit} != ''")
+        known = "" if self.plan.unit == "person" else f" AND {self.unit} != ''"
+        return in_bucket(query, self.unit, bucket) + known + arrived(query, self.plan.arrived)
 
     def _unpack(self, rows: list[list], piece: Slice, found: _Pass) -> None:
         if not rows:
@@ -204,10 +230,13 @@ class EventReader:
         unit = np.fromiter((found.number(row[0]) for row in rows), np.int32, len(rows))
         first, last = (np.fromiter((row[index] for row in rows), np.int64, len(rows)) + piece.start for index in (1, 2))
         found.present.append((unit, first, last))
-        digits = 14 if self.wide else 12
+        digits = (14 if self.wide else 12) + (32 if self.plan.ids else 0)
         packed = np.frombuffer(bytes.fromhex("".join(row[3] for row in rows)), np.uint8).reshape(-1, digits // 2)
         lengths = np.fromiter((len(row[3]) // digits for row in rows), np.int64, len(rows))
         found.unit.append(np.repeat(unit, lengths))
+        if self.plan.ids:
+            found.ids.append(np.ascontiguousarray(packed[:, -16:]).view("V16")[:, 0])
+            packed = packed[:, :-16]
         high = packed[:, :-5].astype(np.int32)
         found.name.append((high[:, 0] * 256 + high[:, 1] if self.wide else high[:, 0]).astype(np.int16) - 1)
         at = np.zeros(len(packed), np.int64)
@@ -228,7 +257,7 @@ class EventReader:
         self,
         found: _Pass,
         ever: Mapping[str, dict[str, int]],
-        seeds: Mapping[Path, dict[str, str]],
+        seeds: Mapping[Path, dict[str, tuple[str, int]]],
         before: dict[str, int],
         cohorts: Mapping[str, list[str]],
     ) -> EventLog:
@@ -246,24 +275,26 @@ class EventReader:
             firsts={key: instants(one, position) for key, one in ever.items()},
             persons=_joined(found.persons, np.int32) if self.plan.persons else None,
             people=list(found.people),
+            ids=_joined(found.ids, np.dtype("V16")) if self.plan.ids else None,
             columns={path: Column(_joined(found.columns[path], np.int32), [decode(text) for text in found.texts[path]]) for path in self.paths},
             seeds={path: _seed(one, position) for path, one in seeds.items()},
+            seeds_at={path: instants({unit: at for unit, (_, at) in one.items()}, position) for path, one in seeds.items()},
             cohorts={cohort: np.isin(units, members) for cohort, members in cohorts.items()},
             types=self.types,
         )
 
 
-def _joined(parts: list, kind: type) -> np.ndarray:
+def _joined(parts: list, kind: npt.DTypeLike) -> np.ndarray:
     """One array; the parts are given up, because both together would be half of the reader's memory."""
     whole = np.concatenate(parts) if parts else np.empty(0, kind)
     parts.clear()
     return whole
 
 
-def _seed(found: dict[str, str], position: Mapping[str, int]) -> Column:
+def _seed(found: dict[str, tuple[str, int]], position: Mapping[str, int]) -> Column:
     texts: dict[str, int] = {}
     codes = np.full(len(position), -1, np.int32)
-    for unit, text in found.items():
+    for unit, (text, _) in found.items():
         if unit in position:
             codes[position[unit]] = texts.setdefault(text, len(texts))
     return Column(codes, [decode(text) for text in texts])

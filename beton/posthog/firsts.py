@@ -20,7 +20,7 @@ from backtest.plan import LapseRead, ReadPlan
 from backtest.values import PropertyTypes, decode, predicate, rank
 from beton.errors import BadInput
 from beton.posthog.client import PostHogClient
-from beton.posthog.hogql import ROWS, Query, between, carries, in_bucket, named, raw, since, unit_column
+from beton.posthog.hogql import ROWS, Query, arrived, between, carries, in_bucket, named, raw, since, unit_column
 
 PACKED = 4_096
 """Rows in which units travel: the cap of 50,000 rows is on rows, and one row can hold many units' instants."""
@@ -42,7 +42,8 @@ class FirstsReader:
         return between(query, FIRST_VISIBLE, self.plan.window.end)
 
     def _guard(self, query: Query) -> str:
-        return in_bucket(query, self.unit, self.bucket) + ("" if self.plan.unit == "person" else f" AND {self.unit} != ''")
+        known = "" if self.plan.unit == "person" else f" AND {self.unit} != ''"
+        return in_bucket(query, self.unit, self.bucket) + known + arrived(query, self.plan.arrived)
 
     async def firsts(self) -> dict[str, dict[str, int]]:
         """Per key of `plan.firsts` and `plan.lapses`: unit id to instant."""
@@ -85,7 +86,7 @@ class FirstsReader:
     async def _ask_distinct(self, match: EventMatch, path: Path) -> list[str]:
         query = Query()
         scope = "1 = 1" if match.any_event else named(query, match.events)
-        source = f"SELECT DISTINCT {raw(query, path)} AS u FROM events WHERE {self._visible(query)} AND {scope}"
+        source = f"SELECT DISTINCT {raw(query, path)} AS u FROM events WHERE {self._visible(query)} AND {scope}{arrived(query, self.plan.arrived)}"
         return [row[0] or "" for row in await self._packed(query, source, [], "distinct values of a property")]
 
     async def _packed(self, query: Query, source: str, columns: Sequence[str], name: str) -> list[list[Any]]:
@@ -111,23 +112,23 @@ class FirstsReader:
         rows = await self._packed(query, source, ["c"], "first-ever lapses")
         return {unit: instant for unit, instant in rows if instant < self.plan.window.end}
 
-    async def seeds(self) -> dict[Path, dict[str, str]]:
-        """Per carried property: unit id to the raw text of its latest value before the window (the greatest of tied ones)."""
+    async def seeds(self) -> dict[Path, dict[str, tuple[str, int]]]:
+        """Per carried property: unit id to the raw text of its latest value before the window (the greatest of tied ones), and its instant."""
         found = await asyncio.gather(*(self._seed(path) for path in sorted(self.plan.carrying)))
         return dict(zip(sorted(self.plan.carrying), found, strict=True))
 
-    async def _seed(self, path: Path) -> dict[str, str]:
+    async def _seed(self, path: Path) -> dict[str, tuple[str, int]]:
         query = Query()
         value, carried = raw(query, path), carries(query, path)
         source = (
-            f"SELECT u, arrayMap(x -> x.2, arrayFilter(x -> x.1 = newest, xs)) AS latest FROM ("
+            f"SELECT u, arrayMap(x -> x.2, arrayFilter(x -> x.1 = newest, xs)) AS latest, newest FROM ("
             f"SELECT u, max(t) AS newest, groupArray(tuple(t, value)) AS xs FROM ("
             f"SELECT {self.unit} AS u, {value} AS value, max({since(query, 0)}) AS t FROM events "
             f"WHERE {between(query, FIRST_VISIBLE, self.plan.window.start)} AND {carried}{self._guard(query)} GROUP BY u, value) GROUP BY u)"
         )
         kind = self.types.get(".".join(path))
-        rows = await self._packed(query, source, ["latest"], "state before the window")
-        return {unit: max(latest, key=lambda text: rank(decode(text), kind)) for unit, latest in rows}
+        rows = await self._packed(query, source, ["latest", "newest"], "state before the window")
+        return {unit: (max(latest, key=lambda text: rank(decode(text), kind)), newest) for unit, latest, newest in rows}
 
     async def last_before(self, earliest: int) -> dict[str, int]:
         """The last event of any kind before the window, not older than `earliest`: decides who was active at the window's start."""

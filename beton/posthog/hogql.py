@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from backtest.events import Path
+from backtest.events import Path, Window
 from backtest.language import Unit
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -42,6 +42,13 @@ def at(query: Query, microseconds: int) -> str:
 
 def between(query: Query, start: int, end: int) -> str:
     return f"timestamp >= {at(query, start)} AND timestamp < {at(query, end)}"
+
+
+def arrived(query: Query, within: Window | None) -> str:
+    """Only what the source received then (`created_at`, its own clock); '' for whenever."""
+    if within is None:
+        return ""
+    return f" AND created_at >= {at(query, within.start)} AND created_at < {at(query, within.end)}"
 
 
 def since(query: Query, start: int) -> str:

@@ -27,7 +27,7 @@ _SESSION = """SET output_format_json_quote_64bit_integers = 0, output_format_jso
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS events (team_id Int64, uuid UUID, event String, properties String, timestamp DateTime64(6, 'UTC'),
- distinct_id String, elements_chain String, created_at DateTime64(6, 'UTC'), person_id String,
+ distinct_id String, elements_chain String, created_at DateTime64(6, 'UTC'), person_id String, event_person_id String,
  `$group_0` String, `$group_1` String, `$group_2` String, `$group_3` String, `$group_4` String)
  ENGINE = MergeTree PARTITION BY toYYYYMM(timestamp)
  ORDER BY (team_id, toDate(timestamp), event, cityHash64(distinct_id), cityHash64(uuid)) SAMPLE BY cityHash64(distinct_id);

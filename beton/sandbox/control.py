@@ -47,6 +47,13 @@ def append_events(sandbox: TheSandbox, data: Any) -> dict[str, Any]:
     return {"added": sandbox.append(rows)}
 
 
+@post("/merge", status_code=200, sync_to_thread=True)
+def merge_people(sandbox: TheSandbox, data: dict[str, Any]) -> dict[str, Any]:
+    """Lets one person turn out to be another: `{"old", "new"}`, ids of persons."""
+    sandbox.merge(str(data["old"]), str(data["new"]))
+    return {"merged": True}
+
+
 @post("/clock", status_code=200, sync_to_thread=False)
 def set_clock(sandbox: TheSandbox, data: dict[str, Any]) -> dict[str, Any]:
     """Fixes the server's now() at `{"now": ISO}`; null lets it run again."""
@@ -85,5 +92,5 @@ def _aware(text: str) -> datetime:
 
 def control_router() -> Router:
     """The routes under /sandbox."""
-    handlers = [recorded_requests, queue_faults, reset, append_events, set_clock, set_budget, add_cohort, set_test_accounts]
+    handlers = [recorded_requests, queue_faults, reset, append_events, merge_people, set_clock, set_budget, add_cohort, set_test_accounts]
     return Router(path="/sandbox", route_handlers=handlers)

@@ -116,6 +116,7 @@ def _insert(clickhouse: ClickHouse, team_id: int, file: _File, group_types: Sequ
         "elements_chain": "ifNull(toString(elements_chain), '')" if "elements_chain" in columns else "''",
         "created_at": created,
         "person_id": person,
+        "event_person_id": person,
         **{f"$group_{index}": text for index, text in enumerate(groups)},
     }
     targets = ", ".join(quoted(name) for name in values)

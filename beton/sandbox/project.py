@@ -14,7 +14,7 @@ import orjson
 
 from beton.sandbox.clickhouse import ClickHouse
 from beton.sandbox.faults import Faults
-from beton.sandbox.hogql.scope import Project, Request
+from beton.sandbox.hogql.scope import Project, Request, literal
 from beton.sandbox.limits import FailureBreaker, ReadBudget, Slots, Throttles
 from beton.sandbox.load import load_events
 from beton.sandbox.recorder import Recorder
@@ -94,6 +94,17 @@ class Sandbox:
             return self.load([path])
         finally:
             path.unlink()
+
+    def merge(self, old: str, new: str) -> None:
+        """Two people turn out to be one: the events of `old` belong to `new`, and keep the person that they came in with."""
+        with self._writing:
+            was, now, team = literal(old), literal(new), self.settings.project_id
+            whose = f"team_id = {team} AND person_id = {was}"
+            for table in ("events", "person_distinct_ids"):
+                self.clickhouse.execute(f"ALTER TABLE {table} UPDATE person_id = {now} WHERE {whose} SETTINGS mutations_sync = 2")
+            self.clickhouse.execute(f"INSERT INTO cohort_people SELECT team_id, cohort_id, {now}, is_static FROM cohort_people WHERE {whose}")
+            self.clickhouse.execute(f"ALTER TABLE cohort_people DELETE WHERE {whose} SETTINGS mutations_sync = 2")
+            self.clickhouse.execute(f"ALTER TABLE persons DELETE WHERE team_id = {team} AND id = {was} SETTINGS mutations_sync = 2")
 
     def add_cohort(self, name: str, person_ids: Sequence[str], is_static: bool) -> Cohort:
         """A new cohort of these persons."""

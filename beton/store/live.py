@@ -21,45 +21,48 @@ from beton.store.records import Hypothesis, LiveFired, LiveMatch
 from beton.store.store import Transaction
 from beton.store.tables import HypothesisRow, LiveCursorRow, LiveFiredRow, LiveMatchRow, SignalRow
 
-_MATCH = tuple(LiveMatchRow.metadata.tables["live_match"].c[name] for name in LiveMatch._fields)
+_TABLE = LiveMatchRow.metadata.tables["live_match"]
+_MATCH = tuple(_TABLE.c[name] for name in LiveMatch._fields)
+AT_ONCE = 500
+"""Units in one statement."""
 
 
 def remember(tx: Transaction, connection_id: str, scope: str, unit_kind: str, matches: Iterable[LiveMatch]) -> None:
-    """Keep matches of a scope; those it has already are kept once. Two of one call that are alike are two: they are told apart by number.
+    """Keep matches of a scope. Of an event that is known already the earlier instant counts; of what no event stands for, the last word.
 
     Erased units are left out, also as persons of a unit that is an account.
     """
     gone = _gone(tx, connection_id)
     key = {"connection_id": connection_id, "scope": scope, "workspace_id": tx.workspace_id}
-    twins: dict[tuple[str, str, int], int] = {}
-
-    def rows() -> Iterable[dict[str, Any]]:
-        for match in matches:
-            alike = match[:3]
-            twins[alike] = number = twins.get(alike, -1) + 1  # erased or not, so that the numbers of the others stay
-            if gone is None or not (gone(unit_kind, match.unit_id) or gone("person", match.value)):
-                yield {"at": match.at, "atom": match.atom, "unit_id": match.unit_id, "number": number, "value": match.value, **key}
-
-    tx.insert_many(LiveMatchRow, rows())
+    tx.upsert_many(
+        LiveMatchRow,
+        (match._asdict() | key for match in matches if gone is None or not (gone(unit_kind, match.unit_id) or gone("person", match.value))),
+        {"at", "value"},
+        lambda new: sa.or_(new.at <= _TABLE.c.at, _TABLE.c.event == b""),
+    )
 
 
-def matches(tx: Transaction, connection_id: str, scope: str) -> list[LiveMatch]:
-    """The kept matches of a scope, by instant."""
+def matches(tx: Transaction, connection_id: str, scope: str, units: Collection[str] | None = None) -> list[LiveMatch]:
+    """The kept matches of a scope by unit, of all units or of some."""
     # Around the mapper, for speed: so the workspace is named here.
     query = sa.select(*_MATCH).where(*_of_scope(LiveMatchRow, connection_id, scope), col(LiveMatchRow.workspace_id) == tx.workspace_id)
-    order = (col(LiveMatchRow.at), col(LiveMatchRow.atom), col(LiveMatchRow.unit_id), col(LiveMatchRow.number))
-    return [LiveMatch._make(row) for row in tx.session.connection().execute(query.order_by(*order))]
+    order = (col(LiveMatchRow.unit_id), col(LiveMatchRow.atom), col(LiveMatchRow.event))
+    queries = [query] if units is None else [query.where(col(LiveMatchRow.unit_id).in_(some)) for some in _pieces(units)]
+    return [LiveMatch._make(row) for one in queries for row in tx.session.connection().execute(one.order_by(*order))]
 
 
-def prune(tx: Transaction, connection_id: str, scope: str, before: int) -> None:
-    """Forget the matches of a scope that lie before its look-back."""
-    tx.session.execute(sa.delete(LiveMatchRow).where(*_of_scope(LiveMatchRow, connection_id, scope), col(LiveMatchRow.at) < before))
-
-
-def forget(tx: Transaction, connection_id: str, scope: str, *, since: int | None = None) -> None:
-    """Forget the matches of a scope, all of them or those at or after an instant that is being read again."""
+def forget(tx: Transaction, connection_id: str, scope: str, keys: Iterable[tuple[str, str, bytes]] | None = None) -> None:
+    """Forget matches of a scope: all of them, or those of some (unit, atom, event)."""
     query = sa.delete(LiveMatchRow).where(*_of_scope(LiveMatchRow, connection_id, scope))
-    tx.session.execute(query if since is None else query.where(col(LiveMatchRow.at) >= since))
+    if keys is None:
+        tx.session.execute(query)
+        return
+    named = ("unit_id", "atom", "event")
+    one = sa.delete(_TABLE).where(_TABLE.c.connection_id == connection_id, _TABLE.c.scope == scope, _TABLE.c.workspace_id == tx.workspace_id)
+    one = one.where(*(_TABLE.c[name] == sa.bindparam(f"of_{name}") for name in named))
+    rows = [dict(zip(map("of_{}".format, named), key, strict=True)) for key in keys]
+    if rows:
+        tx.session.connection().execute(one, rows)
 
 
 def mark_fired(tx: Transaction, hypothesis: Hypothesis, unit_kind: str, units: Iterable[LiveFired]) -> None:
@@ -69,15 +72,18 @@ def mark_fired(tx: Transaction, hypothesis: Hypothesis, unit_kind: str, units: I
     tx.insert_many(LiveFiredRow, (unit._asdict() | key for unit in units if gone is None or not gone(unit_kind, unit.unit_id)))
 
 
-def fired(tx: Transaction, hypothesis_id: str, version: int) -> dict[str, tuple[int, int]]:
-    """Unit id → instant and occurrence of its last fire of this version."""
+def fired(tx: Transaction, hypothesis_id: str, version: int, units: Collection[str] | None = None) -> dict[str, list[tuple[int, int]]]:
+    """Unit id → instants and occurrences of its fires of this version, oldest first; of all units or of some."""
     query = sa.select(col(LiveFiredRow.unit_id), col(LiveFiredRow.at), col(LiveFiredRow.occurrence)).where(
         col(LiveFiredRow.hypothesis_id) == hypothesis_id,
         col(LiveFiredRow.hypothesis_version) == version,
         col(LiveFiredRow.workspace_id) == tx.workspace_id,
     )
-    rows = tx.session.connection().execute(query.order_by(col(LiveFiredRow.occurrence)))
-    return {unit: (at, occurrence) for unit, at, occurrence in rows}
+    found: dict[str, list[tuple[int, int]]] = {}
+    for one in [query] if units is None else [query.where(col(LiveFiredRow.unit_id).in_(some)) for some in _pieces(units)]:
+        for unit, at, occurrence in tx.session.connection().execute(one.order_by(col(LiveFiredRow.at), col(LiveFiredRow.occurrence))):
+            found.setdefault(unit, []).append((at, occurrence))
+    return found
 
 
 def recall_fired(tx: Transaction, hypothesis_id: str, version: int) -> None:
@@ -107,6 +113,11 @@ def advance(tx: Transaction, connection_id: str, scope: str, until: datetime) ->
     tx.session.execute(forward.values(read_until=until, updated_at=tx.now))
 
 
+def drop_cursor(tx: Transaction, connection_id: str, scope: str) -> None:
+    """Forget how far a scope was read."""
+    tx.session.execute(sa.delete(LiveCursorRow).where(*_of_scope(LiveCursorRow, connection_id, scope)))
+
+
 def rewind(tx: Transaction, connection_id: str) -> None:
     """Drop the cursors and every match of a connection, so that the next sweep rebuilds both."""
     for row_type in (LiveCursorRow, LiveMatchRow):
@@ -126,6 +137,11 @@ def keep_only(tx: Transaction, connection_id: str, scopes: Collection[str], vers
     dropped = tx.count(of_matches) + tx.count(of_fires)
     tx.session.execute(of_cursors)  # last: a sweep that wrote meanwhile then begins anew, instead of going on without its memory
     return dropped
+
+
+def _pieces(units: Collection[str]) -> list[list[str]]:
+    named = sorted(units)
+    return [named[begin : begin + AT_ONCE] for begin in range(0, len(named), AT_ONCE)]
 
 
 def _of_scope(row_type: Any, connection_id: str, scope: str) -> tuple[sa.ColumnElement[bool], ...]:

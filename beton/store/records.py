@@ -289,15 +289,16 @@ class AuditEntry(Value):
 
 
 class LiveMatch(NamedTuple):
-    """One event that matched one atom of a live hypothesis: its instant and, where the hypothesis names a value, that value.
+    """One event that matched one atom of a live hypothesis: its instant, the value where the hypothesis names one, and its id in 16 bytes.
 
-    A tuple and no checked value, its instant in microseconds since 1970: there may be hundreds of thousands in a sweep.
+    What no event stands for has no bytes there. A tuple and no checked value, its instant in microseconds since 1970: there may be hundreds of thousands in a sweep.
     """
 
     atom: str
     unit_id: str
     at: int
     value: Any = None
+    event: bytes = b""
 
 
 class LiveFired(NamedTuple):

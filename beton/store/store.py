@@ -16,7 +16,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -84,6 +84,17 @@ class Transaction:
         while batch := list(islice(waiting, BATCH)):
             self.session.connection().execute(statement, batch)
 
+    def upsert_many(
+        self, row_type: type[Row], rows: Iterable[dict[str, Any]], columns: Collection[str], when: Callable[[Any], sa.ColumnElement[bool]]
+    ) -> None:
+        """The same, but rows that a key already has take over these columns from the new one (which `when` is given) where that holds."""
+        statement, waiting = self._insert_any(row_type), iter(rows)
+        new = statement.excluded
+        taken = {name: new[name] for name in columns}
+        statement = statement.on_conflict_do_update(index_elements=list(statement.table.primary_key), set_=taken, where=when(new))
+        while batch := list(islice(waiting, BATCH)):
+            self.session.connection().execute(statement, batch)
+
     def insert_new(self, row_type: type[Row], values: list[dict[str, Any]]) -> list[str]:
         """Insert rows, leaving out those that a unique key already has; the first key column of those that were new, in no order.
 
@@ -95,8 +106,11 @@ class Transaction:
         return list(self.session.execute(statement.returning(next(iter(statement.table.primary_key))), values).scalars())
 
     def _insert(self, row_type: type[Row]) -> Any:
+        return self._insert_any(row_type).on_conflict_do_nothing()
+
+    def _insert_any(self, row_type: type[Row]) -> Any:
         insert = postgresql.insert if self.session.get_bind().dialect.name == "postgresql" else sqlite.insert
-        return insert(row_type.metadata.tables[str(row_type.__tablename__)]).on_conflict_do_nothing()
+        return insert(row_type.metadata.tables[str(row_type.__tablename__)])
 
 
 class Store:

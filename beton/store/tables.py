@@ -225,6 +225,8 @@ class SignalRow(Owned, Row, table=True):
     assigned_at: datetime | None = maybe_moment()
     escalate_at: datetime | None = maybe_moment()
     passed_over: dict[str, Any] | None = maybe_document()
+    revised_at: datetime | None = maybe_moment()
+    merged_into: str | None = None
 
 
 class SignalFeedbackRow(Owned, Row, table=True):
@@ -251,17 +253,17 @@ class ErasedUnitRow(Owned, Row, table=True):
 
 
 class LiveMatchRow(Owned, Row, table=True):
-    """In the order of the key: sweeps forget from an instant on, append there, and read a scope whole."""
+    """In the order of the key: sweeps read a scope whole, pushes read a few units of it. `event` is the event's id, by which it is known again."""
 
     __tablename__ = "live_match"
     __table_args__ = (COMPACT,)
     connection_id: str = belongs_to("connection", key=True)
     scope: str = Field(primary_key=True)
-    at: int = microsecond_moment(key=True)
-    atom: str = Field(primary_key=True)
     unit_id: str = Field(primary_key=True)
-    number: int = Field(primary_key=True, sa_column_kwargs={"autoincrement": False})
+    atom: str = Field(primary_key=True)
+    event: bytes = Field(primary_key=True)
     workspace_id: str = belongs_to("workspace", index=False)
+    at: int = microsecond_moment()
     value: Any = maybe_document()
 
 

@@ -17,33 +17,33 @@ def a_match(clock: Clock, unit_id: str = "p1", **more) -> LiveMatch:
     return LiveMatch("invited", unit_id, microseconds(clock.now), **more)
 
 
-def test_overlapping_reads_remember_a_match_once_and_tied_events_twice(store: Store, connection: Connection, clock: Clock) -> None:
-    match = a_match(clock)
+def test_an_event_is_remembered_once_at_its_earliest_and_tied_events_are_two(store: Store, connection: Connection, clock: Clock) -> None:
+    one, other = (a_match(clock, event=event) for event in (b"1" * 16, b"2" * 16))
     with store.transaction() as tx:
-        live.remember(tx, connection.id, SCOPE, "person", [match, match])
-        live.remember(tx, connection.id, SCOPE, "person", [match])
+        live.remember(tx, connection.id, SCOPE, "person", [one, other])
+        live.remember(tx, connection.id, SCOPE, "person", [one._replace(at=one.at - 1), other._replace(at=other.at + 1)])
     with store.reading() as tx:
-        assert live.matches(tx, connection.id, SCOPE) == [match, match]
+        assert live.matches(tx, connection.id, SCOPE) == [one._replace(at=one.at - 1), other]
 
 
 def test_values_come_back_as_they_were(store: Store, connection: Connection, clock: Clock) -> None:
-    kept = [a_match(clock, value=value) for value in ("free", 3.5, True, None, 0, "1")]
+    kept = [a_match(clock, value=value, event=bytes([number]) * 16) for number, value in enumerate(("free", 3.5, True, None, 0, "1"))]
     with store.transaction() as tx:
         live.remember(tx, connection.id, SCOPE, "person", kept)
     with store.reading() as tx:
         assert live.matches(tx, connection.id, SCOPE) == kept
 
 
-def test_a_scope_is_read_by_instant_and_forgotten_from_either_end(store: Store, connection: Connection, clock: Clock) -> None:
+def test_a_scope_is_read_whole_or_for_some_units_and_forgotten_so(store: Store, connection: Connection, clock: Clock) -> None:
     now = microseconds(clock.now)
-    kept = [LiveMatch("invited", unit, now + day * DAY) for day, unit in enumerate(("p2", "p1", "p2"))]
+    kept = [LiveMatch("invited", unit, now + day * DAY, event=bytes([day]) * 16) for day, unit in enumerate(("p1", "p2", "p2"))]
     with store.transaction() as tx:
         live.remember(tx, connection.id, SCOPE, "person", reversed(kept))
         live.remember(tx, connection.id, "hyp_2 v1", "person", kept[:1])
         assert live.matches(tx, connection.id, SCOPE) == kept
-        live.forget(tx, connection.id, SCOPE, since=now + 2 * DAY)
-        live.prune(tx, connection.id, SCOPE, now + DAY)
-        assert live.matches(tx, connection.id, SCOPE) == kept[1:2]
+        assert live.matches(tx, connection.id, SCOPE, {"p1", "p9"}) == kept[:1]
+        live.forget(tx, connection.id, SCOPE, [("p2", "invited", bytes([2]) * 16), ("p9", "invited", b"")])
+        assert live.matches(tx, connection.id, SCOPE) == kept[:2]
         live.forget(tx, connection.id, SCOPE)
         assert live.matches(tx, connection.id, SCOPE) == []
         assert live.matches(tx, connection.id, "hyp_2 v1") == kept[:1]
@@ -77,7 +77,7 @@ def test_units_that_fired_in_the_backtested_window_are_known_to_have_fired(store
         units = [LiveFired("p1", now), LiveFired("p1", now + DAY, occurrence=2)]
         live.mark_fired(tx, hypothesis, "person", units)
         live.mark_fired(tx, hypothesis, "person", units)
-        assert live.fired(tx, hypothesis.id, 1) == {"p1": (now + DAY, 2)}
+        assert live.fired(tx, hypothesis.id, 1) == {"p1": [(now, 1), (now + DAY, 2)]}
         assert live.fired(tx, hypothesis.id, 2) == {}
 
 
@@ -143,4 +143,4 @@ def test_one_that_is_approved_anew_goes_on_counting(store: Store, connection: Co
         live.keep_only(tx, connection.id, [], [])
     decide(store, decide(store, retired, Action.REOPEN), Action.APPROVE, clears=True)
     with store.reading() as tx:
-        assert live.fired(tx, hypothesis.id, 1) == {"p1": (microseconds(clock.now), 2)}
+        assert live.fired(tx, hypothesis.id, 1) == {"p1": [(microseconds(clock.now), 1), (microseconds(clock.now), 2)]}

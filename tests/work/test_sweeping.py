@@ -10,13 +10,14 @@ from pathlib import Path
 import pytest
 
 from backtest import Hypothesis, Window
-from backtest.atoms import ENTRY, forgets
 from backtest.durations import DAY, HOUR, MINUTE
+from backtest.live import forgets, horizon
 from beton.lifecycle import Action
 from beton.store import live, signals
 from beton.store.records import Hypothesis as Kept
 from beton.store.records import LiveMatch
 from beton.store.store import Store
+from beton.work.live_state import ENTRY
 from beton.work.sweeping import Swept, sweep
 from beton.work.workplace import instant, microseconds
 from tests.backtest.oracle import Row
@@ -222,7 +223,7 @@ def test_a_hypothesis_that_is_paused_during_a_sweep_sends_nothing_and_does_not_k
     bench = workshop(APPROVED)
     views, invites = bench.approve([VIEWS, INVITES], TESTED)
     bench.sweep(APPROVED)
-    store = Meddling(bench.place.store, 2, lambda: bench.decide(views, Action.PAUSE))  # after the news, before the first is recorded
+    store = Meddling(bench.place.store, 1, lambda: bench.decide(views, Action.PAUSE))  # after the news, before the first is recorded
     swept = replace(bench, place=replace(bench.place, store=store)).sweep(END)
     assert store.left < 0
     assert [fires_of([swept], views), fires_of([swept], invites)] == [[], still_to_come([INVITES], log)[0]]
@@ -293,14 +294,14 @@ def test_a_steady_sweep_of_three_hypotheses_of_two_unit_kinds_asks_at_most_five_
         swept = bench.sweep(APPROVED + hours * HOUR)
         queries = bench.server.queries()
         counts.append((len(queries), len(swept.signals)))
-        assert {query["name"] for query in queries} <= {"packed unit histories", "receipts of new signals"}
+        assert {query["name"] for query in queries} <= {"packed unit histories", "receipts of new signals", "accounts of new signals"}
     assert max(asked for asked, _ in counts) <= 5
-    assert min(asked for asked, _ in counts) == 2
+    assert min(asked for asked, _ in counts) == 1
     print(f"queries and signals per sweep: {counts}")
 
 
 def test_the_live_state_stays_small(workshop: Open, log: ServedLog) -> None:
-    """One entry per unit; of trailing spans no more than the look-back; of first spans nothing outside of them."""
+    """One entry per unit; of trailing spans no more than the look-back, of first spans nothing outside of them, once all is settled."""
     batch, bench = [*telling(log, WHOLE, APPROVED), VIEWS, INVITES], workshop(APPROVED)
     rows = bench.approve(batch, TESTED)
     bench.sweep(APPROVED)
@@ -312,10 +313,11 @@ def test_the_live_state_stays_small(workshop: Open, log: ServedLog) -> None:
         assert len(entries) == len({match.unit_id for match in entries}) <= len(log.rows(one.unit).units)
         assert len(matches) <= len(log.happened)
         if forgets(one):
-            assert min((match.at for match in matches), default=END) >= END - 2 * HOUR - one.look_back
+            assert min((match.at for match in matches), default=END) >= horizon(END) - one.look_back
     matches, entries = remembered(bench, rows[-1])
     entered = {match.unit_id: match.at for match in entries}
-    assert all(entered[match.unit_id] <= match.at < entered[match.unit_id] + 6 * DAY for match in matches)
+    settled = [match for match in matches if match.at < horizon(END)]
+    assert all(entered[match.unit_id] <= match.at < entered[match.unit_id] + 6 * DAY for match in settled)
     assert len(matches) < sum(one.row.event == "invited" for one in log.happened) / 3
 
 

@@ -77,7 +77,7 @@ def _events() -> Table:
     for index in range(MAX_GROUP_TYPES):
         columns[f"$group_{index}"] = _stored("String", f"`$group_{index}`")
     columns["person_id"] = _stored("String", "person_id", hidden=True)
-    columns["event_person_id"] = _stored("String", "person_id", hidden=True)
+    columns["event_person_id"] = _stored("String", "event_person_id", hidden=True)
     columns["elements_chain_href"] = Column(sql='extract({t}.elements_chain, \'(?::|\\")href="(.*?)"\')')
     for part, pattern in {"texts": 'text="(.*?)"', "ids": 'id="(.*?)"'}.items():
         columns[f"elements_chain_{part}"] = Column(sql=f"arrayDistinct(extractAll({{t}}.elements_chain, '(?::|\\\"){pattern}'))", kind="Array")

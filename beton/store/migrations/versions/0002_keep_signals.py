@@ -103,6 +103,8 @@ def _signal() -> None:
         sa.Column("assigned_at", sa.DateTime(timezone=True)),
         sa.Column("escalate_at", sa.DateTime(timezone=True)),
         sa.Column("passed_over", sa.JSON()),
+        sa.Column("revised_at", sa.DateTime(timezone=True)),
+        sa.Column("merged_into", sa.String()),
         sa.CheckConstraint(
             "held_because IN ('customers', 'open_opportunities', 'internal', 'competitors', 'snoozed', 'holdou"
             "t', 'unit_cooldown', 'account_cooldown', 'daily_limit')",
@@ -168,15 +170,15 @@ def _live_match() -> None:
         "live_match",
         sa.Column("connection_id", sa.String(), nullable=False),
         sa.Column("scope", sa.String(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False, autoincrement=False),
-        sa.Column("atom", sa.String(), nullable=False),
         sa.Column("unit_id", sa.String(), nullable=False),
-        sa.Column("number", sa.Integer(), nullable=False, autoincrement=False),
+        sa.Column("atom", sa.String(), nullable=False),
+        sa.Column("event", sa.LargeBinary(), nullable=False),
         sa.Column("workspace_id", sa.String(), nullable=False),
+        sa.Column("at", sa.BigInteger(), nullable=False),
         sa.Column("value", sa.JSON()),
         sa.ForeignKeyConstraint(["connection_id"], ["connection.id"], name=op.f("fk_live_match_connection_id_connection")),
         sa.ForeignKeyConstraint(["workspace_id"], ["workspace.id"], name=op.f("fk_live_match_workspace_id_workspace")),
-        sa.PrimaryKeyConstraint("connection_id", "scope", "at", "atom", "unit_id", "number", name=op.f("pk_live_match")),
+        sa.PrimaryKeyConstraint("connection_id", "scope", "unit_id", "atom", "event", name=op.f("pk_live_match")),
         sqlite_with_rowid=False,
     )
 
