@@ -17,6 +17,9 @@ _LOG = logging.getLogger("beton.asked")
 _QUIET = ("/healthz", "/readyz", "/metrics", "/static/")
 """What machines ask every few seconds is counted and not written down."""
 
+_MANY = "/in/"
+"""Of events that came in well, a thousand a second perhaps, the event log has a line each."""
+
 _PATH = 300
 
 
@@ -44,7 +47,7 @@ class Observed:
         finally:
             took = time.perf_counter() - began
             note(scope["method"], scope["path"], status[0], took)
-            if not scope["path"].startswith(_QUIET):
+            if not scope["path"].startswith(_QUIET) and not (status[0] < 400 and scope["path"].startswith(_MANY)):
                 told = {"method": scope["method"][:16], "path": shown(scope["path"]), "status": status[0], "ms": round(took * 1000, 1)}
                 _LOG.info("answered", extra={FACTS: told})
             REQUEST_ID.reset(token)
