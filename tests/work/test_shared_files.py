@@ -180,7 +180,7 @@ def test_a_worker_that_is_killed_while_two_share_a_file_changes_no_number(crew: 
         assert len(set(readers.values())) == 2, "both have read"
 
 
-@pytest.mark.parametrize("buckets", [1, 7, 64])
+@pytest.mark.parametrize("buckets", [1, 7, pytest.param(64, marks=pytest.mark.long)])
 def test_the_number_of_buckets_changes_no_number(events: Path, buckets: int) -> None:
     assert alone(events, buckets=buckets)["hypotheses"] == alone(events)["hypotheses"]
 
