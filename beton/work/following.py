@@ -12,7 +12,7 @@ from typing import Any, Literal
 from beton.lifecycle import SENDING
 from beton.roles import Caller
 from beton.signals import Delivery, DeliveryStatus, Feedback, Signal
-from beton.store import api_keys, audit, backtests, connections, deliveries, following, hypotheses, hypothesis_lists, members, routes, signals
+from beton.store import api_keys, audit, backtests, connections, deliveries, following, hypotheses, hypothesis_lists, members, reach, routes, signals
 from beton.store import live as read_state
 from beton.store.following import GivenFeedback
 from beton.store.hypothesis_lists import Said
@@ -159,6 +159,10 @@ class SeenClosely:
     tally: Mapping[Feedback, int]
     history: tuple[AuditEntry, ...]
     connection: Connection
+    account: str | None
+    """Its account, by name, domain or key, where that is known."""
+    assigned: str | None
+    """By name, whose turn it was."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +197,11 @@ def look(place: Workplace, signal_id: str, *, audited: bool = False) -> SeenClos
         others = [] if seen.unit_key is None else [one for one in signals.of_key(tx, seen.unit_key, limit=20) if one.id != signal_id]
         history = tuple(audit.entries(tx, object_id=signal_id, limit=30)) if audited else ()
         tally = following.tally(tx, signal.hypothesis_id)
-        return SeenClosely(seen, attempts, _seen(tx, others), tally, history, connections.get(tx, signal.connection_id))
+        account = reach.accounts(tx, [signal_id]).get(signal_id)
+        assigned = owner_names(tx).get(signal.assigned_id) if signal.assigned_id else None
+        return SeenClosely(
+            seen, attempts, _seen(tx, others), tally, history, connections.get(tx, signal.connection_id), account.label if account else None, assigned
+        )
 
 
 def unit(place: Workplace, unit_key: str) -> Unit:

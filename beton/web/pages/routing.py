@@ -91,6 +91,19 @@ def retry(page: ThePage, place: ThePlace, delivery_id: FromPath[str], data: Form
     return page.go(f"/routing/deliveries/{delivery_id}")
 
 
+@post(
+    "/routing/deliveries/{delivery_id:str}/resolve",
+    status_code=200,
+    sync_to_thread=True,
+    opt=needs(Permission.MANAGE_ROUTES),
+    include_in_schema=False,
+)
+def resolve(page: ThePage, place: ThePlace, delivery_id: FromPath[str], data: FormFields) -> Response[str]:
+    """What was found out about one in doubt; what did not arrive is sent again."""
+    dispatching.resolve(place, delivery_id, arrived=text(data, "arrived") == "yes", actor=page.actor)
+    return page.go(f"/routing/deliveries/{delivery_id}")
+
+
 @post("/routing/retry", status_code=200, sync_to_thread=True, opt=needs(Permission.MANAGE_ROUTES), include_in_schema=False)
 def retry_all(page: ThePage, place: ThePlace, data: FormFields) -> Response[str]:
     """Send again what was given up or is in doubt, since an instant."""
@@ -128,7 +141,7 @@ def _overview(page: Page, place: ThePlace, asked: dict[str, str], *, after: str 
 
 def _again(one: dispatching.Logged) -> bool:
     mistaken = one.signal is not None and one.signal.taken_back_at is not None
-    return one.delivery.status in (DeliveryStatus.DEAD, DeliveryStatus.FAILED, DeliveryStatus.IN_DOUBT) and not mistaken
+    return one.delivery.status in (DeliveryStatus.DEAD, DeliveryStatus.FAILED) and not mistaken
 
 
-HANDLERS: list[HTTPRouteHandler] = [overview, add, try_out, switch, subscribe, show, retry, retry_all]
+HANDLERS: list[HTTPRouteHandler] = [overview, add, try_out, switch, subscribe, show, retry, resolve, retry_all]

@@ -18,6 +18,7 @@ from beton.web.access.policy import needs
 from beton.web.api.signals import csv_file
 from beton.web.injected import TheCaller, ThePlace
 from beton.web.pages.page import FormFields, Page, ThePage, of_one_instant, text
+from beton.web.pages.route import WHY
 from beton.work import following
 from beton.work.following import Deed, Filter
 
@@ -75,7 +76,7 @@ def export(
 def show(page: ThePage, place: ThePlace, signal_id: FromPath[str], stopped: FromQuery[str] = "") -> Response[str]:
     """One signal with everything around it."""
     found = following.look(place, signal_id, audited=page.may(Permission.READ_AUDIT))
-    return page.render("signals/one.html", title="Signal", at="signals", found=found, one=found.seen, stopped=stopped, **_words())
+    return page.render("signals/one.html", title="Signal", at="signals", found=found, one=found.seen, stopped=stopped, held=WHY, **_words())
 
 
 @get("/accounts/{unit_key:str}", sync_to_thread=True, opt=needs(Permission.READ_SIGNALS), include_in_schema=False)
