@@ -34,7 +34,15 @@ SCREENS = {
 }
 """Every further screen, by the name of its screenshot."""
 
-EMPTY = {"start": "/start", "signals-empty": "/signals", "routing-empty": "/routing", "data-empty": "/data"}
+EMPTY = {
+    "start": "/start",
+    "signals-empty": "/signals",
+    "routing-empty": "/routing",
+    "route-kinds": "/routing/new",
+    "route-slack": "/routing/new/slack",
+    "route-email": "/routing/new/email",
+    "data-empty": "/data",
+}
 
 
 def look_at(eyes: Eyes, screens: dict[str, str], theme: str, width: int) -> None:
