@@ -48,9 +48,9 @@ def run_inbound_bench(*, rate: float, seconds: float, clock: Callable[[], dateti
                 warm = _taken(store, source_id)
                 idle = _idle(served)
                 tell(f"Sending {rate:g} events a second for {seconds:g} s")
-                before, load = served.cpu(), os.getloadavg()[0]
+                before, loop, load = served.cpu(), served.cpu_of_loop(), os.getloadavg()[0]
                 came = _send(served, inbound_path(token), rate, seconds, Path(folder))
-                acknowledging = served.cpu() - before
+                acknowledging, loop = served.cpu() - before, served.cpu_of_loop() - loop
                 good = sum(200 <= status < 300 for status in came["status"])
                 tell("Counting what is in the log")
                 there = _until_there(store, source_id, good + warm, clock) - warm
@@ -58,6 +58,7 @@ def run_inbound_bench(*, rate: float, seconds: float, clock: Callable[[], dateti
                 found = _report(came, there, rate, seconds)
                 found |= {
                     "server_cpu_ms_per_event": round(acknowledging * 1000 / max(len(came["ms"]), 1), 3),
+                    "answering_cpu_ms_per_event": round(loop * 1000 / max(len(came["ms"]), 1), 3),
                     "server_cpu_idle_ms_per_second": round(idle * 1000, 1),
                     "sender_cpu_ms_per_event": round(came["cpu_s"] * 1000 / max(len(came["ms"]), 1), 3),
                     "server_memory_mb": round(served.memory() / 1e6),
@@ -153,7 +154,19 @@ def _report(came: dict[str, Any], there: int, rate: float, seconds: float) -> di
 
 def rows(found: dict[str, Any]) -> Iterable[tuple[str, str]]:
     """For a table: figure and value."""
-    names = ("sent", "answered", "in_log", "lost", "p50_ms", "p95_ms", "p99_ms", "max_ms", "watcher_lowest", "server_cpu_ms_per_event")
+    names = (
+        "sent",
+        "answered",
+        "in_log",
+        "lost",
+        "p50_ms",
+        "p95_ms",
+        "p99_ms",
+        "max_ms",
+        "watcher_lowest",
+        "server_cpu_ms_per_event",
+        "answering_cpu_ms_per_event",
+    )
     more = ("server_cpu_idle_ms_per_second", "sender_cpu_ms_per_event", "server_memory_mb", "looked_at_meanwhile", "load_average")
     for name in names + more:
         yield name.replace("_", " "), f"{found[name]:,}"

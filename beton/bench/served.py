@@ -32,6 +32,11 @@ class Served:
         fields = Path(f"/proc/{self.process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / _TICKS
 
+    def cpu_of_loop(self) -> float:
+        """Seconds of processor of its first thread, which answers the requests."""
+        fields = Path(f"/proc/{self.process}/task/{self.process}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
     def memory(self) -> int:
         """The most memory that it has had, in bytes."""
         lines = Path(f"/proc/{self.process}/status").read_text(encoding="ascii").splitlines()

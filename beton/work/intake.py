@@ -29,7 +29,7 @@ from beton.work.spool import Spool, SpoolFull
 PATIENCE = timedelta(milliseconds=25)
 """How long the database may keep the writer waiting before it turns to the spool."""
 
-LINGER = 0.006
+LINGER = 0.012
 """Seconds that the first event of a batch waits for others: each commit costs a sync, whatever it holds."""
 
 MOST_AT_ONCE = 1000
