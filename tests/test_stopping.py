@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from http.client import HTTPConnection
@@ -64,11 +64,23 @@ def store(tmp_path: Path) -> Generator[Store]:
     opened.close()
 
 
-def started(folder: Path, *command: str, **more: str) -> subprocess.Popen[str]:
+@pytest.fixture
+def started(tmp_path: Path) -> Generator[Callable[..., subprocess.Popen[str]]]:
+    """Starts a process that is ended with the test, whatever becomes of it."""
+    made: list[subprocess.Popen[str]] = []
+    yield lambda *command, **more: _started(made, tmp_path, *command, **more)
+    for one in made:
+        if one.poll() is None:
+            one.kill()
+            one.communicate()
+
+
+def _started(made: list[subprocess.Popen[str]], folder: Path, *command: str, **more: str) -> subprocess.Popen[str]:
     told = {"DATA_DIR": str(folder), "SECRET_KEY": KEY, "SWEEP_INTERVAL_MINUTES": "1440", **more}
     environment = {name: value for name, value in os.environ.items() if not name.startswith("BETON_")}
     environment |= {f"BETON_{name}": value for name, value in told.items()} | {"PYTHONPATH": str(ROOT)}
     process = subprocess.Popen([sys.executable, "-c", START, *command], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    made.append(process)
     assert process.stdout is not None
     line = process.stdout.readline()
     assert line.startswith("{"), process.communicate()[1]
@@ -95,7 +107,7 @@ def waited_until_ready(port: int) -> None:
 
 
 def test_a_worker_whose_receiver_never_answers_ends_in_time_and_loses_nothing(
-    tmp_path: Path, store: Store, silent: tuple[str, threading.Event]
+    started: Callable[..., subprocess.Popen[str]], store: Store, silent: tuple[str, threading.Event]
 ) -> None:
     url, asked = silent
     with store.transaction() as tx:
@@ -104,7 +116,7 @@ def test_a_worker_whose_receiver_never_answers_ends_in_time_and_loses_nothing(
     live = approved(store, shop)
     with store.transaction() as tx:
         signals.record(tx, live.id, live.version, [finding(f"p{number}", now()) for number in range(3)])
-    worker = started(tmp_path, "worker", "--json", ALLOW_INSECURE_HOSTS="true")
+    worker = started("worker", "--json", ALLOW_INSECURE_HOSTS="true")
     assert asked.wait(90), "a delivery is under way"
     seconds, errors = stopped(worker)
     assert seconds < 10, errors
@@ -113,10 +125,10 @@ def test_a_worker_whose_receiver_never_answers_ends_in_time_and_loses_nothing(
     assert [one.status for one in waiting] == [DeliveryStatus.PENDING] * 3
 
 
-def test_a_server_under_a_request_that_never_ends_ends_in_time(tmp_path: Path) -> None:
+def test_a_server_under_a_request_that_never_ends_ends_in_time(started: Callable[..., subprocess.Popen[str]]) -> None:
     with closing(socket.create_server(("127.0.0.1", 0))) as free:
         port = free.getsockname()[1]
-    server = started(tmp_path, "serve", "--port", str(port), "--json", LOG_FORMAT="json")
+    server = started("serve", "--port", str(port), "--json", LOG_FORMAT="json")
     waited_until_ready(port)
     slow = socket.create_connection(("127.0.0.1", port))
     with closing(slow):

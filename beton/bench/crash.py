@@ -1,10 +1,11 @@
 """`beton bench crash`: does anything get lost or doubled when processes are killed? Real workers, a local PostHog, a receiver that acts once per id.
 
-    each kill    five minutes of simulated time pass; a sweep, deliveries or a backtest begin; somewhere in it SIGKILL; the worker starts anew
+    each kill    five minutes of simulated time pass; a sweep, deliveries, a backtest or events by webhook begin; somewhere in it SIGKILL
     each round   afterwards everything settles, and is held against what one uninterrupted sweep finds in the same events
 
-On SQLite there is one worker, on PostgreSQL there are two. Workers are forked from a process that has imported everything, so a start is measured
-without imports. The moments are drawn from a seed; where in the code they fall depends on the machine as well.
+On SQLite there is one process, a server that does the jobs; on PostgreSQL there are two workers beside it. They are forked from a process that has
+imported everything, so a start is measured without imports. The moments are drawn from a seed; where in the code they fall depends on the machine
+as well.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ KILLS_PER_ROUND = 100
 
 RESTART_SECONDS = 2.0
 COLUMNS = ("database", "kills", "lost", "doubled signals", "doubled effects", "repeated attempts", "restart, median s", "restart, most s")
-WORKERS = {"sqlite": 1, "postgresql": 2}
+EVENTS = "events.jsonl"
+WORKERS = {"sqlite": 0, "postgresql": 2}
+"""Beside the server, which does jobs too. SQLite takes one process."""
+
 Tell = Callable[[str], None]
 
 
@@ -50,7 +54,7 @@ def run_crash_bench(
     context = preloaded()
     with TemporaryDirectory(prefix="beton-crash-", dir=fast_directory()) as made:
         folder = Path(made)
-        events = folder / "events.jsonl"
+        events = folder / EVENTS
         steps = min(KILLS_PER_ROUND, max(shares.values()))
         write_world(events, steps, seed)
         limits = LimitSettings(throttling=False, budget_enforced=False, failure_breaker=False)
@@ -69,7 +73,7 @@ def _rounds(
     while total.kills < kills:
         wanted = min(KILLS_PER_ROUND, kills - total.kills)
         with _database(name, url, folder) as (database_url, home):
-            total += Round(database_url, home, posthog, WORKERS[name], dice, end_of(steps), context).run(wanted)
+            total += Round(database_url, home, posthog, WORKERS[name], dice, end_of(steps), folder / EVENTS, context).run(wanted)
         tell(f"{name}: {total.kills} of {kills} kills, {total.lost} lost, {total.duplicate_signals + total.duplicate_effects} doubled")
     return total
 
@@ -101,6 +105,7 @@ def _figures(one: Counted) -> dict[str, Any]:
         "restart_median_seconds": round(median(one.restarts or [0.0]), 3),
         "signals": one.signals,
         "messages": one.messages,
+        "received": one.received,
         "backtests": one.backtests,
         "backtests_differing": one.backtests_differing,
         "killed_during": dict(sorted(one.during.items())),

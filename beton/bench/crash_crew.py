@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import http.client
 import multiprocessing
 import os
 import signal
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 from random import Random
+from typing import Literal
+from urllib.parse import urlsplit
 
 from beton.bench.crash_worker import SharedClock, begin, nothing
 from beton.bench.measured import MeasurementFailed
 from beton.settings import Settings
 
-PATIENCE = 60.0
+LOOK = 0.02
+PATIENCE = 180.0
 """Real seconds that a process may take to begin, or a piece of work to end, before the bench gives up."""
 
 
@@ -30,45 +35,62 @@ def preloaded() -> ForkServerContext:
     return context
 
 
+Kind = Literal["server", "worker"]
+
+
+@dataclass(frozen=True)
+class Hand:
+    """One process."""
+
+    kind: Kind
+    process: ForkServerProcess
+
+    def is_executor(self, executor_id: str | None) -> bool:
+        """Whether a workflow is its own; on PostgreSQL the id says the process, on SQLite there is one process."""
+        return executor_id is not None and f"-{self.process.pid}-" in f"{executor_id}-"
+
+
 @dataclass
 class Crew:
-    """Workers on one database. `restarts` are the seconds from each start after the first ones until the worker took work."""
+    """Processes on one database, one of them a server. `restarts` are the seconds from each start after the first ones until it took work."""
 
     settings: Settings
     clock: SharedClock
     home: Path
     context: ForkServerContext
-    alive: dict[str, ForkServerProcess] = field(default_factory=dict)
+    alive: list[Hand] = field(default_factory=list)
     restarts: list[float] = field(default_factory=list)
 
-    def start(self) -> float:
-        """One more, and how long it took."""
+    def start(self, kind: Kind) -> float:
+        """One more, and how long it took until it did its work."""
         began = time.perf_counter()
         here, there = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=begin, args=(self.settings, self.clock, self.log, there))
+        process = self.context.Process(target=begin, args=(kind, self.settings, self.clock, self.log, there))
         process.start()
         there.close()
-        self.alive[self._ready(here)] = process
+        self.alive.append(Hand(kind, process))
+        self._ready(here, kind)
         here.close()
         return time.perf_counter() - began
 
-    def kill(self, executor_id: str | None, dice: Random) -> str:
-        """End the named worker, or any, with SIGKILL; which one it was."""
-        chosen = executor_id if executor_id in self.alive else dice.choice(sorted(self.alive))
-        process = self.alive.pop(chosen)
-        os.kill(int(process.pid or 0), signal.SIGKILL)
-        process.join()
+    def kill(self, executor_id: str | None, dice: Random, kind: Kind | None = None) -> Hand:
+        """End the process whose workflow it is, or any (of a kind), with SIGKILL; which one it was."""
+        some = [one for one in self.alive if kind is None or one.kind == kind]
+        chosen = next((one for one in some if one.is_executor(executor_id)), None) or dice.choice(some)
+        self.alive.remove(chosen)
+        os.kill(int(chosen.process.pid or 0), signal.SIGKILL)
+        chosen.process.join()
         return chosen
 
-    def replace(self) -> None:
+    def replace(self, former: Hand) -> None:
         """Start one in the place of a killed one."""
-        self.restarts.append(self.start())
+        self.restarts.append(self.start(former.kind))
 
     def end(self) -> None:
         """All of them; what they would still do does not count any more."""
-        for process in self.alive.values():
-            process.kill()
-            process.join()
+        for one in self.alive:
+            one.process.kill()
+            one.process.join()
         self.alive.clear()
 
     @property
@@ -80,10 +102,27 @@ class Crew:
         """The end of it."""
         return self.log.read_text(errors="replace")[-2000:] if self.log.exists() else ""
 
-    def _ready(self, here: Pipe) -> str:
+    def _ready(self, here: Pipe, kind: Kind) -> None:
+        until = time.monotonic() + PATIENCE
         try:
             if here.poll(PATIENCE):
-                return str(here.recv())
+                here.recv()
+                while kind == "server" and not answers(self.settings.address):
+                    if time.monotonic() > until:
+                        raise EOFError
+                    time.sleep(LOOK)
+                return
         except EOFError:
             pass
-        raise MeasurementFailed(f"A worker did not begin: {self.said()}")
+        raise MeasurementFailed(f"A process did not begin: {self.said()}")
+
+
+def answers(address: str) -> bool:
+    """Whether the server at this address lives."""
+    parts = urlsplit(address)
+    try:
+        with closing(http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=5)) as asking:
+            asking.request("GET", "/healthz")
+            return asking.getresponse().status == 200
+    except (OSError, http.client.HTTPException):
+        return False

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
+from datetime import datetime
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from random import Random
@@ -17,10 +18,12 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from beton.bench.crash_crew import PATIENCE, Crew
+from beton.bench.crash_crew import PATIENCE, Crew, Hand
+from beton.bench.crash_sender import Sender, happened
 from beton.bench.crash_worker import SharedClock
-from beton.bench.crash_world import HISTORY_DAYS, START, STEP, Fire, Prepared, fires, prepare, swept_once, waiting
+from beton.bench.crash_world import HISTORY_DAYS, START, STEP, Fire, Prepared, fires, prepare, received, swept_once, waiting
 from beton.bench.measured import MeasurementFailed
+from beton.bench.served import free_port
 from beton.demo.receiver import Receiver
 from beton.routing.signing import new_secret
 from beton.sandbox.run import Running
@@ -28,10 +31,11 @@ from beton.settings import KEY_BYTES, Settings
 from beton.store import backtests, hypotheses, runs
 from beton.store.durable import enqueue_with, outside
 from beton.store.store import open_store
+from beton.work import listening
 from beton.work.durable_backtests import BACKTESTS
 from beton.work.workplace import Workplace
 
-PHASES = ("sweep", "delivery", "backtest")
+PHASES = ("sweep", "delivery", "backtest", "reception")
 LOOK = 0.02
 TURNS = 15
 """Sweeps and deliveries after the last kill, at most; each is later than all leases before it."""
@@ -51,6 +55,7 @@ class Counted:
     duplicate_attempts: int = 0
     signals: int = 0
     messages: int = 0
+    received: int = 0
     backtests: int = 0
     backtests_differing: int = 0
     interrupted: int = 0
@@ -111,10 +116,12 @@ class Round:
     posthog: Running
     workers: int
     dice: Random
-    until: Any
+    until: datetime
+    world: Path
     context: ForkServerContext
     typical: dict[str, float] = field(default_factory=dict)
     asked: int = 0
+    sent_until: str = START.isoformat()
 
     def run(self, kills: int) -> Counted:
         """Kill so often, let it settle, and count."""
@@ -129,12 +136,14 @@ class Round:
             self.prepared = prepare(self.place, self.posthog, receiver=self.trap.url, secret=secret)
             self.crew = Crew(self.settings, self.clock, self.home, self.context)
             opened.callback(self.crew.end)
+            self.crew.start("server")
             for _ in range(self.workers):
-                self.crew.start()
+                self.crew.start("worker")
             client = opened.enter_context(outside(self.settings))
             if client is None:
                 raise MeasurementFailed("The workers have no database of jobs.")
             self.client = client
+            self._open_source()
             self._calibrate()
             found = Counted()
             for _ in range(kills):
@@ -145,7 +154,31 @@ class Round:
 
     def _settings(self, url: str) -> Settings:
         key = SecretStr(base64.b64encode(secrets.token_bytes(KEY_BYTES)).decode())
-        return Settings(database_url=url, secret_key=key, data_dir=self.home, allow_insecure_hosts=True, hash_buckets=2, sweep_interval_minutes=1440)
+        return Settings(
+            database_url=url,
+            secret_key=key,
+            data_dir=self.home,
+            port=free_port(),
+            allow_insecure_hosts=True,
+            hash_buckets=2,
+            sweep_interval_minutes=1440,
+        )
+
+    def _open_source(self) -> None:
+        """PostHog sends the same events that it answers sweeps with. An active source needs one to have come."""
+        source, address, _ = listening.add_source(self.place, name="posthog", connection=self.prepared.connection.id, actor="bench")
+        self.events = happened(self.world)
+        self.sender = Sender(address)
+        self.sender.begin([one for one in self.events if one["timestamp"] < START.isoformat()][-1:])
+        self.sender.finish()
+        listening.switch(self.place, source.id, "active", actor="bench")
+
+    def _news(self) -> list[dict[str, Any]]:
+        """What has happened since the last time PostHog sent."""
+        until = self.clock().isoformat()
+        fresh = [one for one in self.events if self.sent_until <= one["timestamp"] < until]
+        self.sent_until = until
+        return fresh
 
     # --- work ----------------------------------------------------------------------------------------------------------
 
@@ -185,12 +218,16 @@ class Round:
         """What each kind of work takes when nobody is killed, from being taken up. The first sweep reads the past, and is no measure."""
         self._finish(self._begin("sweep"))
         self.clock.advance(STEP)
-        for phase in PHASES:
+        for phase in PHASES[:3]:
             workflow = self._begin(phase)
             self._taken_up(workflow)
             began = time.perf_counter()
             self._finish(workflow)
             self.typical[phase] = time.perf_counter() - began
+        began = time.perf_counter()
+        self.sender.begin(self._news())
+        self.sender.finish()
+        self.typical["reception"] = time.perf_counter() - began
 
     def _taken_up(self, workflow: str) -> None:
         self._wait(lambda: self._state(workflow)[0] != "ENQUEUED", workflow)
@@ -201,6 +238,9 @@ class Round:
         """Five minutes later something begins, and at some moment of it its worker is no more."""
         self.clock.advance(STEP)
         phase = self.dice.choice(PHASES)
+        if phase == "reception":
+            self._kill_receiving(found)
+            return
         if phase == "delivery":
             self._finish(self._begin("sweep"))
         caught = phase == "delivery" and self.dice.random() < CAUGHT
@@ -214,21 +254,36 @@ class Round:
         else:
             time.sleep(moment)
         state, executor_id = self._state(workflow)
-        self.crew.kill(executor_id, self.dice)
+        killed = self.crew.kill(executor_id, self.dice)
         self.trap.release()
+        self._note(found, phase, killed, interrupted=state == "PENDING")
+
+    def _kill_receiving(self, found: Counted) -> None:
+        """PostHog sends what has happened since the last time, and the server is no more at some moment of it."""
+        before, fresh = self.sender.sent, self._news()
+        self.sender.begin(fresh)
+        time.sleep(self.dice.random() * self.typical["reception"])
+        killed = self.crew.kill(None, self.dice, "server")
+        self._note(found, "reception", killed, interrupted=self.sender.sent - before <= len(fresh))
+        self.sender.finish()
+
+    def _note(self, found: Counted, phase: str, killed: Hand, *, interrupted: bool) -> None:
+        """Count a kill, and start another in the place of the killed."""
         found.kills += 1
         found.during[phase] += 1
-        found.interrupted += state == "PENDING"
-        self.crew.replace()
+        found.interrupted += interrupted
+        self.crew.replace(killed)
 
     def _settle(self) -> None:
         """Nobody is killed any more: until nothing waits."""
         self.clock.set(max(self.clock(), self.until))
+        self.sender.begin(self._news())
+        self.sender.finish()
         for _ in range(TURNS):
             self._finish(self._begin("sweep"))
             self._finish(self._begin("delivery"))
             self._wait(lambda: not self._unfinished(), "what was interrupted")
-            if not waiting(self.place):
+            if not waiting(self.place) and self.sender.acknowledged <= set(received(self.place)):
                 return
             self.clock.advance(STEP)
         # What still waits is lost as far as anybody can see, and is counted so.
@@ -241,6 +296,10 @@ class Round:
     def _count(self, found: Counted) -> None:
         tally(found, set(self._expected()), fires(self.place, self.prepared), Counter(self._effects()))
         found.duplicate_attempts = self.trap.duplicates
+        taken = received(self.place)
+        found.received = len(taken)
+        found.lost += len(self.sender.acknowledged - set(taken))
+        found.duplicate_signals += len(taken) - len(set(taken))
         found.restarts = self.crew.restarts
         self._compare_backtests(found)
 

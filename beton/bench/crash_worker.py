@@ -1,6 +1,6 @@
 """A worker that is there to be killed. What it imports is imported once, by the process that it is forked from, so that a start costs no imports.
 
-Nothing else differs from `beton worker`: the same jobs, the same engine, settings that it reads itself. Only its clock is the bench's.
+Nothing else differs from `beton serve` and `beton worker`: the same jobs, the same engine. Only the clock is the bench's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from beton.app import work
+from beton.app import serve, work
 from beton.settings import Settings
 from beton.store.store import open_store
 from beton.work import schedules  # noqa: F401 - what `work` imports when it begins
@@ -51,10 +51,13 @@ class SharedClock:
         draft.replace(self.path)
 
 
-def begin(settings: Settings, clock: SharedClock, log: Path, ready: Connection) -> None:
-    """The process's whole life: tells its executor id as soon as it takes work, and works until it ends or is ended."""
+def begin(kind: str, settings: Settings, clock: SharedClock, log: Path, ready: Connection) -> None:
+    """The process's whole life: says when it takes work, and works until it is ended."""
     with log.open("a") as errors:
         os.dup2(errors.fileno(), sys.stderr.fileno())
+    if kind == "server":
+        serve(settings, clock=clock, tell=ready.send)
+        return
     store = open_store(settings, clock)
     work(Workplace(settings, store, clock), tell=lambda executor_id, _: ready.send(executor_id))
     store.close()

@@ -17,7 +17,7 @@ from backtest import Hypothesis
 from beton.lifecycle import Action
 from beton.sandbox.run import Running
 from beton.signals import DeliveryStatus
-from beton.store import backtests, deliveries, runs, signals
+from beton.store import backtests, deliveries, inbound_events, runs, signals
 from beton.store.records import Connection, RunStatus
 from beton.work import connecting, deciding, observing, ways_out
 from beton.work.backtesting import backtest_hypotheses, window_of
@@ -154,3 +154,16 @@ def waiting(place: Workplace) -> int:
     with place.store.reading() as tx:
         open_runs = runs.listing(tx, statuses=(RunStatus.QUEUED, RunStatus.RUNNING)).data
         return len(open_runs) + sum(deliveries.count(tx, one) for one in (DeliveryStatus.PENDING, DeliveryStatus.FAILED))
+
+
+def received(place: Workplace) -> list[str]:
+    """The ids of the events that came in by webhook, each row once."""
+    found: list[str] = []
+    after = None
+    with place.store.reading() as tx:
+        while True:
+            page = inbound_events.listing(tx, limit=200, after=after)
+            found += [one.event_uuid for one in page.data]
+            after = page.next_after
+            if after is None:
+                return found

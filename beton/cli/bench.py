@@ -160,7 +160,7 @@ def crash(
     seed: Seed = None,
     as_json: AsJson = False,
 ) -> int:
-    """Kill workers during sweeps, deliveries and backtests, and count what is lost or doubled afterwards. Ends with 1 where a bound fails."""
+    """Kill processes during sweeps, deliveries, backtests and webhooks, and count what is lost or doubled. Ends with 1 where a bound fails."""
     from beton.bench.crash import COLUMNS, WORKERS, rows, run_crash_bench
 
     chosen = tuple(dict.fromkeys(database)) or tuple(WORKERS)
@@ -171,6 +171,28 @@ def crash(
         print_json(found)
     else:
         table(COLUMNS, rows(found), title="Crash", right=COLUMNS[1:])
+    return 0 if found["holds"] else 1
+
+
+def rehearsal(
+    *,
+    months: Annotated[int, Parameter(help="Months of simulated time after the approval.")] = 3,
+    seed: Seed = None,
+    scale: Annotated[float, Parameter(help="Multiplies the units of the generated project.")] = 0.3,
+    as_json: AsJson = False,
+) -> int:
+    """Months of an installation in minutes, with faults: what was lost or doubled, and whether promises were kept."""
+    if months < 1 or scale <= 0:
+        raise BadInput("--months is at least 1, --scale above 0.")
+    from beton.bench.rehearsal import run_rehearsal
+
+    found = run_rehearsal(months=months, seed=1 if seed is None else seed, scale=scale, tell=say)
+    if as_json:
+        print_json(found)
+    else:
+        table(("", ""), [(name, str(value)) for name, value in found.items() if name != "hypotheses"], title="Rehearsal", right=("",))
+        for one in found["hypotheses"]:
+            say(f"{one['hypothesis']} Promised {one['promised']}, realised {one['realised']}: {one['verdict']}.")
     return 0 if found["holds"] else 1
 
 

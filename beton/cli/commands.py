@@ -153,6 +153,7 @@ GROUPS: dict[str, tuple[str, dict[str, Said]]] = {
             "desk": ("beton.cli.bench:desk", "Pages and the API of a large workspace, asked at a fixed rate."),
             "inbound": ("beton.cli.bench:inbound", "Events sent to a server as fast as PostHog sends them."),
             "crash": ("beton.cli.bench:crash", "Workers killed at any moment, and what is lost or doubled afterwards."),
+            "rehearsal": ("beton.cli.bench:rehearsal", "Months of an installation in minutes, with faults."),
             "all": ("beton.cli.bench:everything", "All of these."),
         },
     ),
