@@ -62,7 +62,7 @@ class Wanted:
             "statuses": [str(status) for status in self.statuses],
             "verdict": self.verdict,
             "source": self.source,
-            "search": f"%{_escaped(self.search.lower())}%",
+            "search": f"%{_escaped(self.search)}%",
         }
         return {name: held[name] for name in self.asks if name in held}
 
@@ -146,7 +146,7 @@ def _narrowed(query: sa.Select[*tuple[Any, ...]], asks: frozenset[str]) -> sa.Se
         "verdict": _COLUMNS.verdict == sa.bindparam("verdict"),
         "untested": _COLUMNS.verdict.is_(None),
         "source": _COLUMNS.source == sa.bindparam("source"),
-        "search": sa.or_(*(sa.func.lower(one).like(search, escape="/") for one in (_COLUMNS.sentence, _COLUMNS.name))),
+        "search": sa.or_(*(sa.func.lower(one).like(sa.func.lower(search), escape="/") for one in (_COLUMNS.sentence, _COLUMNS.name))),
     }
     return query.where(*(criteria[name] for name in sorted(asks)))
 
