@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
 from beton.cli.opening import InWorkspace, actor, opened
-from beton.cli.options import AsJson
+from beton.cli.options import AsJson, AsOf, instant
 from beton.cli.printing import print_json, say, share, share_span, table, write
+from beton.cli.sweep import PlayedClock
 from beton.signals import Feedback
 
 if TYPE_CHECKING:
@@ -32,9 +34,10 @@ def scoreboard(*, workspace: InWorkspace = None, as_json: AsJson = False) -> Non
     _show(found)
 
 
-def prove(*, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
-    """Read what became of signals from PostHog now, and look whether a live hypothesis has drifted. The worker does so every hour."""
-    with opened(workspace=workspace) as place:
+def prove(*, as_of: AsOf = None, workspace: InWorkspace = None, as_json: AsJson = False) -> None:
+    """Read what became of signals from PostHog, and look whether a live hypothesis has drifted. The worker does so every hour."""
+    at = instant(as_of)
+    with opened(workspace=workspace) if at is None else opened(clock=PlayedClock(at), workspace=workspace) as place:
         told = _prove(place)
     if as_json:
         print_json(told)
@@ -68,11 +71,14 @@ def holdout(
 def _prove(place: Workplace) -> dict[str, Any]:
     from collections import Counter
 
+    from beton.posthog.ledger import MemoryLedger
     from beton.store import connections
     from beton.work.drifting import watch
     from beton.work.proof_json import alarm_json
     from beton.work.proving import read_outcomes
 
+    if isinstance(place.clock, PlayedClock):
+        place = replace(place, ledger=MemoryLedger())  # the book of requests is of real time
     with place.store.reading() as tx:
         every = connections.every(tx)
     counts: Counter[str] = Counter({"began": 0, "asked": 0, "came": 0, "lost": 0})
