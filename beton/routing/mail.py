@@ -63,7 +63,7 @@ class MailSettings(ChannelSettings):
     host: str = Field(max_length=253, title="Mail server", description="Such as smtp.example.com.")
     port: int = Field(default=587, ge=1, le=65535, title="Port", description="587 with STARTTLS, 465 with TLS.")
     security: Security = Field(
-        default="starttls", title="Encryption", description="`none` only for a server on this machine or in a private network."
+        default="starttls", title="Encryption", description="Write none only for a server on this machine or in a private network."
     )
     username: str | None = Field(default=None, max_length=254, title="User name", description="For the mail server, if it asks for one.")
     password: str | None = Field(default=None, max_length=500, repr=False, title="Password", description="For the mail server.")
