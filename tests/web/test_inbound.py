@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx
@@ -297,3 +298,31 @@ def test_nothing_of_a_body_lies_in_the_clear_anywhere(doorstep: Doorstep, tmp_pa
     assert "canary@" not in every_text(doorstep.store)
     assert "canary" not in caplog.text
     assert doorstep.token not in caplog.text
+
+
+def test_whatever_is_sent_is_taken_or_refused_and_never_breaks_anything(doorstep: Doorstep):
+    drawn = Random(7)
+    pieces = [
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b":",
+        b",",
+        b"1e999",
+        b"null",
+        b"\x00",
+        b"\xf0\x9f\x92\xa9",
+        b"\\ud800",
+        b'"event"',
+        b'"uuid"',
+        b'"batch"',
+        b"-",
+    ]
+    bodies = [b"".join(drawn.choices(pieces, k=drawn.randint(0, 30))) for _ in range(300)]
+    bodies += [json.dumps(posthog(number))[: drawn.randint(1, 400)].encode() for number in range(100)]
+    bodies += [
+        json.dumps({"event": {"uuid": value, "event": value, "distinct_id": value}}).encode() for value in (None, 1, [], {}, "x" * 5000, True, -0.0)
+    ]
+    assert {one.status_code for one in doorstep.send_all(bodies)} <= {202, 400}
