@@ -37,7 +37,8 @@ class Jobs(Protocol):
 
 
 TryRoute = Callable[[Workplace, str], int | None]
-"""Sends a message that is no signal along a route, known by name or id: the receiver's status where it has one, or the `DestinationError` that was met."""
+"""Sends a message that is no signal along a route, known by name or id: the receiver's status where it has one, or the `DestinationError` that was
+met."""
 
 
 @dataclass(frozen=True)
