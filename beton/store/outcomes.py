@@ -109,6 +109,14 @@ def lose(tx: Transaction, signal_ids: Collection[str]) -> None:
         tx.count(sa.update(mine).where(col(mine.id).in_(ids)).values(asking=False))
 
 
+def leave_out_merged(tx: Transaction, connection_id: str) -> int:
+    """Signals that told of one unit twice, because it had been taken for two: only the first counts. How many are new."""
+    mine, row = SignalOutcomeRow, SignalRow
+    merged = sa.select(col(row.id)).where(col(row.connection_id) == connection_id, col(row.merged_into).is_not(None))
+    twice = sa.update(mine).where(col(mine.connection_id) == connection_id, col(mine.became) != "lost", col(mine.id).in_(merged))
+    return tx.count(twice.values(became="lost", asking=False))
+
+
 def judge(tx: Transaction, version: Version, until: datetime) -> None:
     """Say how signals count whose horizon had ended by `until`, up to the first one whose outcome is not known."""
     mine = SignalOutcomeRow

@@ -27,7 +27,8 @@ AT_ONCE = 2000
 
 @dataclass(frozen=True)
 class Followed:
-    """What one reading of outcomes came to: signals that it began to follow, asked about, and learned the outcome of; `lost`: erased units."""
+    """What one reading of outcomes came to: signals that it began to follow, asked about, and learned the outcome of; `lost`: units that were
+    erased, or turned out to be another one."""
 
     began: int = 0
     asked: int = 0
@@ -48,13 +49,14 @@ async def read_outcomes(place: Workplace, connection: Connection) -> Followed:
         due = [one for one in outcomes.waiting(tx, connection.id, until, most=AT_ONCE) if one.version in known]
         lost = [one.id for one in due if one.unit_id is None]
         outcomes.lose(tx, lost)
+        merged = outcomes.leave_out_merged(tx, connection.id)
     asked = [one for one in due if one.unit_id is not None]
     found = await _ask(place, connection, known, asked, until) if asked else {}
     with place.store.transaction() as tx:
         outcomes.learn(tx, {one.id: found.get(one.id) for one in asked}, until)
         for version in known:
             outcomes.judge(tx, version, until)
-    return Followed(began, len(asked), len(found), len(lost))
+    return Followed(began, len(asked), len(found), len(lost) + merged)
 
 
 def _meanings(tx: Transaction, connection: Connection) -> dict[Version, Hypothesis]:

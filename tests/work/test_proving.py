@@ -13,6 +13,7 @@ from backtest.intervals import FOREVER
 from beton.store import outcomes, proof_counts
 from beton.store.erasure import erase_unit
 from beton.store.outcomes import LATE
+from beton.store.tables import SignalRow
 from beton.work.becoming import Became, became
 from beton.work.proving import Followed, read_outcomes
 from beton.work.workplace import instant, microseconds
@@ -131,3 +132,15 @@ def test_an_erased_unit_is_asked_about_no_more_and_what_was_judged_stays(worksho
     after = counts(bench)[row.id]
     assert after["lost"] == 1  # the young one: of the old one it is known what became of it
     assert sum(after.values()) == sum(before.values())
+
+
+def test_of_two_signals_about_one_person_the_first_counts(workshop: Open):
+    bench = workshop(APPROVED)
+    (row,) = bench.approve(BATCH[:1], TESTED)
+    first, second, *_ = bench.sweep(END).signals
+    follow(bench, END)
+    with bench.place.store.transaction() as tx:
+        tx.session.get_one(SignalRow, second.id).merged_into = first.id
+    assert follow(bench, END + DAY).lost == 1
+    assert follow(bench, END + 2 * DAY).lost == 0
+    assert counts(bench)[row.id]["lost"] == 1

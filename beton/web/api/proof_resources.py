@@ -110,7 +110,7 @@ class ScoreRead(Sent):
     worked: int
     not_a_fit: int
     customer: int
-    lost: int = Field(description="Signals whose unit was erased before it could be told what became of it.")
+    lost: int = Field(description="Signals whose unit was erased before it could be told what became of it, or turned out to be another's.")
     realised: RealisedRead
     promised: PromiseRead | None = Field(description="Null where it was approved without numbers.")
     verdict: Literal["kept", "below", "above", "cannot_tell"] = Field(description="Realised against promised, at any look.")
