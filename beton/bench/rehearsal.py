@@ -83,7 +83,7 @@ class Rehearsal:
     world: World
     folder: Path
     clock: Clock
-    dice: Random
+    seed: int
     counted: Counter[str] = field(default_factory=Counter)
 
     def open(self, name: str, opened: ExitStack) -> Workplace:
@@ -117,32 +117,38 @@ class Rehearsal:
 
     async def step(self, place: Workplace, connection: Connection, receiver: Receiver, *, calm: bool) -> None:
         """What the jobs of half a day do."""
-        if not calm and self.dice.random() < RECEIVER_FAILS:
-            statuses = [self.dice.choice(STATUSES) for _ in range(self.dice.randint(1, 4))]
+        dice = self._dice(self.clock.now)
+        if not calm and dice.random() < RECEIVER_FAILS:
+            statuses = [dice.choice(STATUSES) for _ in range(dice.randint(1, 4))]
             receiver.fail_with(*statuses)
             self.counted["receiver_faults"] += len(statuses)
-        if not calm and self.dice.random() < POSTHOG_FAILS:
-            self._break_posthog(self.dice.choice(FAULTS))
-        times = 2 if not calm and self.dice.random() < TWO_AT_ONCE else 1
+        times = 2 if not calm and dice.random() < TWO_AT_ONCE else 1
+        if not calm and times == 1 and dice.random() < POSTHOG_FAILS:  # of two at once it would be chance whom it meets
+            self._break_posthog(dice.choice(FAULTS), dice.randint(0, 2))
         for ended in await asyncio.gather(*(sweeping.sweep(place, connection) for _ in range(times)), return_exceptions=True):
             self._note("sweeps", ended)
-        await delivering.deliver_signals(place, self.dice)
+        await delivering.deliver_signals(place, dice)
         (read,) = await asyncio.gather(proving.read_outcomes(place, connection), return_exceptions=True)
         self._note("readings", read)
         self.counted["alarms"] += len(drifting.watch(place))
 
     def say(self, place: Workplace, until: datetime) -> None:
         """What somebody says of some of the signals that nothing was said of."""
+        found = [one for one in _every(place) if one.fired_at < until]
         with place.store.transaction() as tx:
-            found = signals.listing(tx, limit=200).data
             said = following.feedback(tx, [one.id for one in found])
-            for one in sorted(found, key=lambda each: (each.fired_at, str(each.unit_id))):
-                if one.id not in said and one.fired_at < until and self.dice.random() < SAID:
-                    following.say(tx, one.id, self.dice.choice(list(Feedback)), actor="bench")
+            for one in found:
+                dice = self._dice(one.unit_id, one.fired_at)
+                if one.id not in said and dice.random() < SAID:
+                    following.say(tx, one.id, dice.choice(list(Feedback)), actor="bench")
                     self.counted["feedback"] += 1
 
-    def _break_posthog(self, kind: str) -> None:
-        body = json.dumps([{"kind": kind, "times": 1, "after": self.dice.randint(0, 2)}]).encode()
+    def _dice(self, *about: object) -> Random:
+        """Drawn anew for each thing, so that no draw depends on what was drawn before it."""
+        return Random(f"rehearsal {self.seed} {about}")  # noqa: S311 - not a secret
+
+    def _break_posthog(self, kind: str, after: int) -> None:
+        body = json.dumps([{"kind": kind, "times": 1, "after": after}]).encode()
         asked = urllib.request.Request(f"{self.posthog.url}/sandbox/faults", body, {"Content-Type": "application/json"})  # noqa: S310 - our own server
         with urllib.request.urlopen(asked, timeout=30):  # noqa: S310
             self.counted["posthog_faults"] += 1
@@ -165,7 +171,7 @@ def run_rehearsal(*, months: int, seed: int, scale: float = 0.3, tell: Tell = la
         limits = LimitSettings(throttling=False, budget_enforced=False, failure_breaker=False)
         posthog = opened.enter_context(running_sandbox(folder / "world" / "events.parquet", limits=limits))
         clock = Clock(end - months * MONTH)
-        rehearsal = Rehearsal(posthog, world, folder, clock, Random(f"rehearsal {seed}"))  # noqa: S311 - not a secret
+        rehearsal = Rehearsal(posthog, world, folder, clock, seed)
         receiver = opened.enter_context(Receiver(secret := new_secret(), clock=clock))
         return asyncio.run(_play(rehearsal, opened, receiver, secret, end, tell)) | {"months": months, "seed": seed, "events": len(world.events)}
 
