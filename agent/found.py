@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 
 from agent.choosing import Chosen
-from agent.parts import Candidate, Parts
+from agent.parts import Parts
 from backtest import Hypothesis, published
-from backtest.confidence import Prior, asked, fitted_prior
+from backtest.confidence import ENDED, Prior, asked, fitted_prior
 from backtest.durations import DAY
 from backtest.intervals import Ints
 from backtest.multiplicity import BestLift, best_null_lift
@@ -147,7 +147,7 @@ class Telling:
             "tested": tested,
             "shrunken_lift": candidate.shrunken_lift,
             "best_null_lift": self._null(),
-            **self._confidence(candidate, confirmed["baseline"]),
+            **self._confidence(line, confirmed["baseline"]),
             "new_recall": line.new_recall,
             "other_wording_of": None if line.other_of is None else sentence_of(line.other_of),
             **_conditional(line),
@@ -160,10 +160,16 @@ class Telling:
             return None
         return {"m": one.m, "expected": one.expected, "exceeded_by_5_percent": one.exceeded_by_5_percent, "sentence": one.sentence}
 
-    def _confidence(self, one: Candidate, later_base: float | None) -> dict[str, float | None]:
-        """How likely it clears the bar on later data: from the discovering part, and from how often units convert on the confirming one."""
+    def _confidence(self, line: Chosen, later_base: float | None) -> dict[str, float | None]:
+        """How likely it clears the bar on later data: from the discovering part, and from how often units convert on the confirming one. What lies on
+        the outcome's own path does not end while there is an outcome."""
+        one = line.candidate
         bar = asked(self.bar.min_precision, self.bar.min_lift_low, one.score.expected.baseline, later_base)
-        sure = None if self.prior is None or bar is None else self.prior.later_confidence(one.true_positives, one.sample_size, bar)
+        sure = (
+            None
+            if self.prior is None or bar is None
+            else self.prior.later_confidence(one.true_positives, one.sample_size, bar, 0.0 if line.on_the_way else ENDED)
+        )
         return {"confidence": sure, "confidence_asks_precision": None if bar is None else bar.later}
 
 

@@ -39,9 +39,23 @@ def judged(screen: Screen, bar: Bar) -> Screened:
             finds.append(one)
         elif len(ruled_out) < MOST_CONSIDERED:
             ruled_out.append(why)
-    singles = [(int(one.fired.sum()), int(one.hits.sum())) for one in entries if one.kind is Kind.single]
+    singles = list(_supports([one for one in entries if one.kind is Kind.single]))
     best = null_of([(fired, len(table), int(table.converted.sum())) for fired, _, table in screen.supports])
     return Screened(tried, tried - hopeless, tuple(finds), quality, tuple(ruled_out), tuple(singles), best)
+
+
+ENOUGH = 200
+"""Single conditions that tell how precise they usually are: more would hardly change two parameters."""
+
+
+def _supports(singles: Sequence[Entry]) -> Iterator[tuple[int, int]]:
+    """Judged fires and hits of some single conditions, evenly spread: how precise conditions about this outcome usually are."""
+    singles = singles[:: -(-len(singles) // ENOUGH)] if singles else []
+    for part in {id(one.table.part): one.table.part for one in singles}.values():
+        hypotheses = [one.hypothesis for one in singles if one.table.part is part]
+        for hypothesis, _, fires in part.told(hypotheses):
+            sample = sample_of(hypothesis, part.log, fires.firsts())
+            yield int(sample.counted.sum()), int(sample.hits.sum())
 
 
 MOST_BY_CHANCE = 10

@@ -24,8 +24,9 @@ FEWEST = 5
 DRIFT = 0.15
 """By how much a lift that lasts changes from one part of a window to the next: standard deviation of its logarithm (0.14 in the built-in worlds)."""
 
-ENDED = 0.12
-"""How often an effect is over by then, so that nothing clears a bar: in the built-in worlds one find in ten that surely cleared it."""
+ENDED = 0.16
+"""How often an effect is over by then, so that nothing clears a bar: in the built-in worlds, in which one planted effect of each ends, one find in
+six."""
 
 MOST_LATER = 2_000
 """More later fires than this make no difference."""
@@ -52,8 +53,9 @@ class Prior:
 
         return float(betaincc(self.alpha + hits, self.beta + n - hits, bar))
 
-    def later_confidence(self, hits: int, n: int, asked: Asked) -> float:
-        """P(precision over as many later fires >= asked | data), of hits drawn from the beta-binomial of Beta(α + hits, β + n - hits)."""
+    def later_confidence(self, hits: int, n: int, asked: Asked, ended: float = ENDED) -> float:
+        """P(precision over as many later fires >= asked | data), of hits drawn from the beta-binomial of Beta(α + hits, β + n - hits). `ended`: how
+        likely the effect is over by then."""
         from scipy.special import betaln, gammaln, ndtri
 
         later = min(n, MOST_LATER)
@@ -62,7 +64,7 @@ class Prior:
         at_least = np.append(np.exp(ways + betaln(a + x, b + later - x) - betaln(a, b))[::-1].cumsum()[::-1], 0.0)
         drifts = DRIFT * ndtri((np.arange(DRIFTS) + 0.5) / DRIFTS)
         bars = np.ceil(np.minimum(asked.so_far * np.exp(-drifts), 1.0) * later - 1e-9).astype(np.int64)
-        return float((1 - ENDED) * min(1.0, at_least[bars].mean()))
+        return float((1 - ended) * min(1.0, at_least[bars].mean()))
 
 
 @dataclass(frozen=True)
