@@ -1,7 +1,7 @@
 """The first outcomes of units that fired: whatever they wait for, and of whatever kind they are, one query.
 
-Each question is a member of a UNION ALL and answers with one row. What a property's value means stays in `backtest.values`: the server groups by the raw
-texts of the properties that are compared, with the first instant of each, and the texts are judged here. Nothing of them is kept.
+Each question is a member of a UNION ALL and answers with one row. What a property's value means stays in `backtest.values`: the server groups by the
+raw texts of the properties that are compared, with the first instant of each, and the texts are judged here. Nothing of them is kept.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def first_outcomes(client: PostHogClient, asked: Sequence[Asked], until: i
     query = Query()
     parts = [part for place, one in enumerate(asked) for part in _parts(query, place, one, until)]
     body = await client.query_bytes(" UNION ALL ".join(parts), query.values, name="first outcomes of signals")
-    answers = {key: found for key, found in orjson.loads(body)["results"]}
+    answers = dict(orjson.loads(body)["results"])
     return [_firsts(place, one, answers, until, types) for place, one in enumerate(asked)]
 
 

@@ -17,6 +17,7 @@ from beton.store import backtests, hypotheses, live, revising
 from beton.store.records import Hypothesis as Kept
 from beton.store.records import LiveMatch
 from beton.store.store import Transaction
+from beton.work.promising import promise_of
 from beton.work.workplace import microseconds
 
 ENTRY = "entry"
@@ -97,6 +98,7 @@ def _cursors(tx: Transaction, row: Kept) -> tuple[int | None, bool]:
 def _live(tx: Transaction, row: Kept) -> Live:
     seen = hypotheses.version(tx, row.id, row.version).backtest_id  # what the person approved on, whatever was tested since
     tested = backtests.get(tx, seen) if seen else None
+    promise = promise_of(tested.result if tested else None)
     approved_at = row.live_since or row.updated_at
     cursor, begun = _cursors(tx, row)
     return Live(
@@ -106,7 +108,7 @@ def _live(tx: Transaction, row: Kept) -> Live:
         cursor=cursor,
         begun=begun,
         seen_until=microseconds(tested.as_of if tested else approved_at),
-        promised=tested.result.get("precision") if tested else None,
+        promised=promise.precision if promise else None,
     )
 
 
