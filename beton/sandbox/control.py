@@ -9,7 +9,7 @@ from litestar import Router, get, post
 
 from beton.sandbox.faults import fault_of
 from beton.sandbox.injected import TheDesk, TheSandbox
-from beton.sandbox.refusals import invalid
+from beton.sandbox.refusals import Refusal, invalid
 
 
 @get("/requests", sync_to_thread=False)
@@ -33,7 +33,7 @@ def reset(sandbox: TheSandbox, desk: TheDesk) -> dict[str, Any]:
     sandbox.faults.clear()
     sandbox.recorder.clear()
     sandbox.reset_limits()
-    sandbox.fixed_now = sandbox.settings.fixed_now
+    sandbox.fixed_now, sandbox.limits_follow = sandbox.settings.fixed_now, False
     desk.forget()
     return {"reset": True}
 
@@ -56,10 +56,28 @@ def merge_people(sandbox: TheSandbox, data: dict[str, Any]) -> dict[str, Any]:
 
 @post("/clock", status_code=200, sync_to_thread=False)
 def set_clock(sandbox: TheSandbox, data: dict[str, Any]) -> dict[str, Any]:
-    """Fixes the server's now() at `{"now": ISO}`; null lets it run again."""
+    """Fixes the server's now() at `{"now": ISO}`; null lets it run again. With `"limits": true` the limits count by it too."""
     text = data.get("now")
     sandbox.fixed_now = None if text is None else _aware(str(text))
+    follow = text is not None and bool(data.get("limits"))
+    if follow != sandbox.limits_follow:
+        sandbox.limits_follow = follow
+        sandbox.reset_limits()  # counted by another clock until now
     return {"now": sandbox.now().isoformat()}
+
+
+@post("/outside", status_code=200, sync_to_thread=False)
+def use_outside(sandbox: TheSandbox, data: dict[str, Any]) -> dict[str, Any]:
+    """Another tool of the same customer sends `{"queries": n}` with the same key, each of which reads `{"bytes": n}`; how many were refused."""
+    refused = 0
+    for _ in range(int(data["queries"])):
+        try:
+            sandbox.throttles.admit("query", sandbox.settings.keys[0].value)
+            sandbox.budget.check()
+            sandbox.budget.spend(int(data.get("bytes", 0)))
+        except Refusal:
+            refused += 1
+    return {"refused": refused}
 
 
 @post("/budget", status_code=200, sync_to_thread=False)
@@ -92,5 +110,16 @@ def _aware(text: str) -> datetime:
 
 def control_router() -> Router:
     """The routes under /sandbox."""
-    handlers = [recorded_requests, queue_faults, reset, append_events, merge_people, set_clock, set_budget, add_cohort, set_test_accounts]
+    handlers = [
+        recorded_requests,
+        queue_faults,
+        reset,
+        append_events,
+        merge_people,
+        set_clock,
+        use_outside,
+        set_budget,
+        add_cohort,
+        set_test_accounts,
+    ]
     return Router(path="/sandbox", route_handlers=handlers)

@@ -52,6 +52,8 @@ class Sandbox:
     faults: Faults = field(default_factory=Faults)
     recorder: Recorder = field(default_factory=Recorder)
     fixed_now: datetime | None = None
+    limits_follow: bool = False
+    """Whether the limits count by the fixed clock too, so that a day can pass in a minute."""
     test_account_filters: tuple[Mapping[str, Any], ...] = ()
     throttles: Throttles = field(init=False)
     slots: Slots = field(init=False)
@@ -68,10 +70,13 @@ class Sandbox:
     def reset_limits(self) -> None:
         """Forgets every counted request, failure and byte."""
         limits = self.settings.limits
-        self.throttles = Throttles(limits, self.seconds)
+        self.throttles = Throttles(limits, self._seconds)
         self.slots = Slots(limits.concurrency, limits.queue_seconds, self.sleep)
-        self.budget = ReadBudget(limits, self.seconds)
-        self.breaker = FailureBreaker(limits.failure_breaker, self.seconds)
+        self.budget = ReadBudget(limits, self._seconds)
+        self.breaker = FailureBreaker(limits.failure_breaker, self._seconds)
+
+    def _seconds(self) -> float:
+        return self.fixed_now.timestamp() if self.limits_follow and self.fixed_now else self.seconds()
 
     def now(self) -> datetime:
         """The server's idea of now."""

@@ -29,7 +29,7 @@ from beton.work.durable_proposals import PROPOSE_AT, propose_run, propose_tick
 from beton.work.housekeeping import tidy
 from beton.work.proof_jobs import PROVE_AT, SURVEY_AT, prove_tick, survey_tick
 from beton.work.reviewer_jobs import CALL_AT, call_tick
-from beton.work.sweeping import sweep
+from beton.work.sweeping import Swept, sweep
 from beton.work.this_process import close_for_work, open_for_work, the_place, working_for, workspace_ids
 from beton.work.workplace import Workplace
 
@@ -153,13 +153,22 @@ def sweep_connection(connection_id: str) -> dict[str, Any]:
     connection = place.connection(connection_id)
     problem: BetonError | None = None
     try:
-        told = asyncio.run(sweep(place, connection)).to_json()
+        swept = asyncio.run(sweep(place, connection))
+        told, problem = swept.to_json(), partly_failed(swept)
     except BetonError as error:
         problem, told = error, error.as_problem()
     if problem is not None or connection.status == "failing":
         with place.store.transaction() as tx:
             connections.checked(tx, connection_id, "failing" if problem else "working", problem=problem.message if problem else None)
     return told
+
+
+def partly_failed(swept: Swept) -> BetonError | None:
+    """What to say of a connection of which some hypotheses could not be swept; the others were."""
+    if not swept.failed:
+        return None
+    first = swept.failed[0]
+    return BetonError(f"{len(swept.failed)} live hypotheses could not be swept, {first.hypothesis_id} because: {first.message}", code=first.code)
 
 
 @DBOS.workflow()

@@ -103,3 +103,9 @@ def test_late_twice_and_merged_events_give_the_signals_of_a_backtest_in_order_of
 @pytest.mark.parametrize("first_seed", [*range(2000, 2100, 50), *MORE])
 def test_pushed_events_and_sweeps_together_give_the_signals_of_a_backtest_in_order_of_arrival(first_seed: int) -> None:
     assert [told for seed in range(first_seed, first_seed + 50) if (told := compared(seed, punctual=False, pushed=True, merges=0.1)[0])] == []
+
+
+def test_these_worlds_have_signals_that_later_evidence_prevents_and_two_of_one_person() -> None:
+    _, told = compared(1124, punctual=False, pushed=False, merges=0.3)
+    assert any(one.revised for one in told)
+    assert any(one.merged_into for one in told)

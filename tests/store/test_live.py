@@ -108,7 +108,7 @@ def test_an_erased_unit_is_nowhere_and_does_not_come_back(store: Store, connecti
 
 def test_a_person_is_erased_from_the_memory_of_accounts_too(store: Store, connection: Connection, clock: Clock) -> None:
     """Where a hypothesis counts an account's persons, their ids are remembered values."""
-    by_person = [a_match(clock, "acme", value="canary@example.com"), a_match(clock, "acme", value="p2")]
+    by_person = [a_match(clock, "acme", value=who, event=bytes([number]) * 16) for number, who in enumerate(("canary@example.com", "p2"))]
     with store.transaction() as tx:
         live.remember(tx, connection.id, SCOPE, "account", by_person)
         assert erasure.erase_unit(tx, connection.id, "person", "canary@example.com", actor="ada").live_matches == 1

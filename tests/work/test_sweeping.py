@@ -17,7 +17,7 @@ from beton.store import live, signals
 from beton.store.records import Hypothesis as Kept
 from beton.store.records import LiveMatch
 from beton.store.store import Store
-from beton.work.live_state import ENTRY
+from beton.work.live_state import ENTRY, approved, scopes_of
 from beton.work.sweeping import Swept, sweep
 from beton.work.workplace import instant, microseconds
 from tests.backtest.oracle import Row
@@ -279,6 +279,44 @@ def written(bench: Workshop, row: Kept) -> list[Fired]:
         found = signals.listing(tx, hypothesis_id=row.id, limit=200)
     assert found.next_after is None
     return sorted((str(one.unit_id), microseconds(one.fired_at), one.occurrence) for one in found.data)
+
+
+# --- one at fault ----------------------------------------------------------------------------------------------------
+
+REFUSED = {"kind": "error", "status": 400, "path": "query", "code": "hogql_query_error", "detail": "Refused by a test."}
+
+
+def test_a_first_sweep_that_fails_midway_goes_on_where_it_stopped_and_does_not_keep_the_others(late: Late) -> None:
+    bench = late.bench
+    rows = bench.approve([VIEWS, INVITES], TESTED)
+    with bench.place.store.reading() as tx:
+        first = approved(tx, bench.connection.id)[0]
+    bench.server.post("reset", {})
+    bench.server.post("faults", [REFUSED | {"after": 3}])  # the firsts, the sizes and one slice of the first hypothesis pass
+    failed = bench.sweep(APPROVED + DAY)
+    assert [(one.hypothesis_id, failed.started) for one in failed.failed] == [(first.row.id, 2)]
+    slices = sum(query["name"] == "packed unit histories" for query in bench.server.queries())
+    bench.server.post("reset", {})
+    resumed = bench.sweep(APPROVED + DAY)
+    names = [query["name"] for query in bench.server.queries()]
+    assert "first-ever entries and outcomes" not in names
+    assert 0 < names.count("packed unit histories") < slices
+    assert resumed.failed == []
+    for row in rows:
+        with bench.place.store.reading() as tx:
+            assert live.read_until(tx, bench.connection.id, scopes_of(row)[0]) == instant(APPROVED + DAY)
+
+
+def test_news_that_are_refused_for_one_hypothesis_are_read_for_the_others(late: Late) -> None:
+    bench = late.bench
+    rows = bench.approve([VIEWS, INVITES], TESTED)
+    bench.sweep(APPROVED)
+    bench.server.post("faults", [REFUSED | {"times": 2}])  # the common read, and that of the first alone
+    swept = bench.sweep(APPROVED + HOUR)
+    assert len(swept.failed) == 1
+    with bench.place.store.reading() as tx:
+        reached = sorted(live.read_until(tx, bench.connection.id, scopes_of(row)[0]) for row in rows)
+    assert reached == [instant(APPROVED), instant(APPROVED + HOUR)]
 
 
 # --- politeness and memory -------------------------------------------------------------------------------------------
