@@ -99,7 +99,7 @@ def _of_kind(log: EventLog, prefix: str) -> EventLog:
     mine = np.fromiter((unit.startswith(prefix) for unit in log.units), np.bool_, len(log.units))
     renumber = (np.cumsum(mine) - 1).astype(np.int32)
     rows, blocks = mine[log.unit], mine[log.presence.unit]
-    name = np.empty(len(log.unit), np.int16)
+    name = np.empty(len(log.unit), np.int32)
     for code, text in enumerate(log.names):
         name[slice(*log.slices.get(text, (0, 0)))] = code
     return event_log(
@@ -168,7 +168,7 @@ def _log_of(plan: ReadPlan, paths: Sequence[Path], rows: Sequence[tuple], types:
         units=units,
         names=names,
         unit=unit,
-        name=np.array([code.get(row[3], len(names) - 1) for row in rows], np.int16),
+        name=np.array([code.get(row[3], len(names) - 1) for row in rows], np.int32),
         at=at,
         presence=Presence(unit[:0], at[:0], at[:0]),
         firsts={},

@@ -5,6 +5,7 @@ A signal is `revised` while what has arrived later speaks against it, and `merge
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -98,7 +99,7 @@ def _fires(tx: Transaction, connection_id: str, old: str, new: str) -> dict[Vers
     return last
 
 
-def _own(connection_id: str) -> sa.Select[tuple[str]]:
+def _own(connection_id: str) -> sa.Select[Any]:
     return sa.select(col(HypothesisRow.id)).where(col(HypothesisRow.connection_id) == connection_id)
 
 

@@ -20,7 +20,7 @@ from typing import Any
 
 from backtest import Window
 from backtest.atoms import remember
-from backtest.language import Group
+from backtest.language import Group, Unit
 from backtest.live import LATE, OVERLAP, Judged, Memory, horizon, needs_history
 from backtest.plan import plan_new_events
 from backtest.taxonomy import Taxonomy
@@ -85,7 +85,8 @@ class Sweep:
     @property
     def source(self) -> Source:
         """The project as the reader of news needs it."""
-        known = {"person": None} | {Group(group=one.name): one.index for one in self.taxonomy.group_types}
+        known: dict[Unit, int | None] = {"person": None}
+        known |= {Group(group=one.name): one.index for one in self.taxonomy.group_types}
         return Source(self.client, property_types(self.taxonomy), known)
 
     def leave_out(self, one: Live, error: BetonError) -> None:

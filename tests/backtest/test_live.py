@@ -63,7 +63,7 @@ def compared(seed: int, *, punctual: bool, pushed: bool, merges: float = 0.02) -
     first = min(log.end, approved + dice.choice([0, 0, HOUR, 2 * DAY]))
     end = log.end if punctual else log.end + 4 * DAY
     instants = sweeps(dice, first, end, dice.choice([MINUTE, 5 * MINUTE, HOUR, 7 * HOUR, DAY]))
-    replay, oracle = (kind(world, case.hypothesis, live_from, approved) for kind in (Replay, ReplayOracle))
+    replay, oracle = Replay(world, case.hypothesis, live_from, approved), ReplayOracle(world, case.hypothesis, live_from, approved)
     if pushed:
         instants = instants[::4] + instants[-1:]
     events = sorted({one.at for one in world.arrivals if one.at >= first} if pushed else set())

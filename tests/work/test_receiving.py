@@ -80,7 +80,7 @@ def push(place: Workplace, connection: Connection, *arrived: Arrived) -> list[Re
 
 def written(place: Workplace) -> list[Signal]:
     with place.store.reading() as tx:
-        return signals.listing(tx).data
+        return list(signals.listing(tx).data)
 
 
 MINUTE = timedelta(minutes=1)

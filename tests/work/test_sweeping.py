@@ -315,8 +315,8 @@ def test_news_that_are_refused_for_one_hypothesis_are_read_for_the_others(late: 
     swept = bench.sweep(APPROVED + HOUR)
     assert len(swept.failed) == 1
     with bench.place.store.reading() as tx:
-        reached = sorted(live.read_until(tx, bench.connection.id, scopes_of(row)[0]) for row in rows)
-    assert reached == [instant(APPROVED), instant(APPROVED + HOUR)]
+        reached = {live.read_until(tx, bench.connection.id, scopes_of(row)[0]) for row in rows}
+    assert reached == {instant(APPROVED), instant(APPROVED + HOUR)}
 
 
 # --- politeness and memory -------------------------------------------------------------------------------------------
