@@ -9,7 +9,7 @@ import pytest
 
 from beton.logs import FACTS, REQUEST_ID, JsonLines, Lines
 
-FORGED = "all well\n2026-11-20T00:00:00.000Z ERROR beton: forged\r\n\x1b[31m\u2028\u202e{\"level\":\"ERROR\"}"
+FORGED = 'all well\n2026-11-20T00:00:00.000Z ERROR beton: forged\r\n\x1b[31m\u2028\u202e{"level":"ERROR"}'
 LOG = logging.getLogger("tests.said")
 Lines_ = Callable[[], list[str]]
 

@@ -291,7 +291,8 @@ class AuditEntry(Value):
 class LiveMatch(NamedTuple):
     """One event that matched one atom of a live hypothesis: its instant, the value where the hypothesis names one, and its id in 16 bytes.
 
-    What no event stands for has no bytes there. A tuple and no checked value, its instant in microseconds since 1970: there may be hundreds of thousands in a sweep.
+    What no event stands for has no bytes there. A tuple and no checked value, its instant in microseconds since 1970: there may be hundreds of
+    thousands in a sweep.
     """
 
     atom: str

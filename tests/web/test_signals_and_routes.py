@@ -117,7 +117,8 @@ def test_a_route_that_asks_for_it_is_told_of_a_change_of_status(api: Contract, s
     assert (delivery["signal_id"], delivery["route_id"]) == (None, route["route_id"])
     assert api.get(f"deliveries/{delivery['delivery_id']}").json()["notice_id"] == delivery["notice_id"]
     (parcel,) = StoredOutbox(place).claim(route["route_id"], 5)
-    told = json.loads((parcel.message and parcel.message.payload) or b"")
+    assert parcel.message is not None
+    told = json.loads(parcel.message.payload or b"")
     assert (told["type"], told["hypothesis_id"], told["from"], told["to"]) == ("hypothesis.status_changed", one.id, "proposed", "rejected")
     assert (told["hypothesis"], told["reason"], told["version"]) == (one.sentence, "we know that", 1)
     changed = api.ask("PATCH", f"routes/{route['name']}", json={"notices": False})

@@ -9,10 +9,10 @@ from beton.roles import Permission
 from beton.store import api_keys, backtests, fires, routes, taxonomies
 from beton.store.records import BacktestFire, Connection
 from beton.store.store import Store
+from tests.store.steps import a_webhook
 from tests.web.conftest import NAMES
 from tests.web.contract import Contract
 from tests.web.steps import definition, kept, result
-from tests.store.steps import a_webhook
 
 YAML = """\
 entry: user_signed_up

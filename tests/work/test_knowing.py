@@ -5,6 +5,7 @@ import json
 from collections.abc import Generator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -67,7 +68,12 @@ def test_a_line_of_a_list_is_an_address_a_domain_or_an_id() -> None:
 
 
 def test_usual_names_are_found_and_what_was_set_counts_before_them() -> None:
-    properties = [("email", "person", None), ("name", "group", "company"), ("website", "group", "company"), ("name", "group", "team")]
+    properties: list[tuple[str, Literal["person", "group"], str | None]] = [
+        ("email", "person", None),
+        ("name", "group", "company"),
+        ("website", "group", "company"),
+        ("name", "group", "team"),
+    ]
     taxonomy = Taxonomy(
         taken_at=START,
         window_days=30,
@@ -91,7 +97,7 @@ def test_nothing_is_asked_where_nothing_could_tell() -> None:
 
 @pytest.fixture
 def place(store: Store, clock: Clock, tmp_path: Path) -> Workplace:
-    return Workplace(Settings(data_dir=tmp_path, allow_insecure_hosts=True), store, clock, ledger=Unlimited())  # ty: ignore[invalid-argument-type]
+    return Workplace(Settings(data_dir=tmp_path, allow_insecure_hosts=True), store, clock, ledger=Unlimited())
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from itertools import zip_longest
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -270,7 +270,7 @@ def test_without_the_criterion_of_prepared_statements_this_suite_would_fail(
         return sa.true() if isinstance(right, sa.BindParameter) and right.key == prepared.MINE else None
 
     def everyones(self: store.Transaction, asked: prepared.Prepared, **values: Any) -> Any:
-        return self.session.connection().execute(replacement_traverse(asked.statement, {}, wide), values).all()
+        return self.session.connection().execute(cast(Any, replacement_traverse)(asked.statement, {}, wide), values).all()
 
     monkeypatch.setattr(store.Transaction, "rows", everyones)
     assert leaks(app, stranger, other, theirs)
