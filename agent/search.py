@@ -15,6 +15,7 @@ from agent.found import Considered, Found, Proposal, lacking
 from agent.judging import judged
 from agent.parts import Parts
 from agent.screen import Progress, Screen
+from agent.so_far import Noticed, leads
 from backtest import EventLog, Hypothesis
 from backtest.language import Age
 from backtest.split import cut_at
@@ -47,24 +48,28 @@ def discover(
     parts: Parts | None = None,
     taxonomy: Taxonomy | None = None,
     progress: Progress = lambda *_: None,
+    noticed: Noticed | None = None,
 ) -> Discovery:
     """Everything that a search finds on the discovering part; nothing has been confirmed yet.
 
-    `singles` are the conditions that the log was read for; `taxonomy` goes along for whoever takes part."""
+    `singles` are the conditions that the log was read for; `taxonomy` goes along for whoever takes part; `noticed` is told what stands out, half-way.
+    """
     bar = bar or Bar()
     if not singles or (cut := cut_at(singles[0], log)) is None:
         return Discovery(question, log, bar, (), Screened(), None, None, taxonomy)
     parts = parts or Parts(log, cut)
     lacks = tuple(lacking(singles[0], parts))
-    return Discovery(question, log, bar, lacks, _screened(question, singles, parts, bar, progress), parts, plan_of(singles, log), taxonomy)
+    return Discovery(question, log, bar, lacks, _screened(question, singles, parts, bar, progress, noticed), parts, plan_of(singles, log), taxonomy)
 
 
-def _screened(question: Question, singles: Sequence[Hypothesis], parts: Parts, bar: Bar, progress: Progress) -> Screened:
+def _screened(question: Question, singles: Sequence[Hypothesis], parts: Parts, bar: Bar, progress: Progress, noticed: Noticed | None) -> Screened:
     earlier = parts.of(question.ask(Age(kind="age", at_least="1d")), confirming=False)
     if not parts.cuts:
         parts.cuts += cuts(question, singles, earlier.log, parts.log.window)
     screen = Screen(question, parts, progress)
     screen.singles([*singles, *parts.cuts])
+    if noticed is not None:
+        noticed(leads(screen))
     screen.sequences(_named(singles))
     screen.together()
     return judged(screen, bar)

@@ -3,7 +3,7 @@ they were found by and the record of how that came about."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,11 @@ from agent.budget import Spent
 from agent.memory import LIVE, Memory, Remembered, leave_out
 from agent.mine import Mined, mine
 from agent.search import Discovery, Found, Proposal, Question, conditions, discover
+from agent.so_far import Lead
 from backtest import EventLog, Hypothesis, Window, plan_reads
 from backtest.durations import DAY
 from backtest.language import Cohort
+from backtest.sentence import sentence
 from backtest.taxonomy import Taxonomy
 from beton.errors import BadInput, BetonError
 from beton.store import runs, search_records, taxonomies
@@ -72,9 +74,18 @@ async def propose(
             memory = _asked_alike(memory_of(tx, connection.id), question)
         log = await _read(place, connection, singles, memory, window, taxonomy, progress)
         tell = lambda done, total, what: progress(f"Trying {what}", done, total)  # noqa: E731
-        discovery = discover(question, singles, log, bar=place.bar, taxonomy=taxonomy, progress=tell)
+        noticed = lambda found: _tell_leads(place, run, found)  # noqa: E731
+        discovery = discover(question, singles, log, bar=place.bar, taxonomy=taxonomy, progress=tell, noticed=noticed)
         mined = _mined(place, connection, discovery, taxonomy, memory, most, model, run, progress)
         return _keep(place, connection, question, window, run, discovery, mined, memory, log)
+
+
+def _tell_leads(place: Workplace, run_id: str, found: Sequence[Lead]) -> None:
+    """Write down for whoever watches what stands out so far. It is gone when the run ends: nothing of it has been confirmed."""
+    so_far = [{"sentence": sentence(one.hypothesis), "lift": one.lift} for one in found]
+    with place.store.transaction() as tx:
+        now = runs.get(tx, run_id).progress
+        runs.progress(tx, run_id, done=now["done"], total=now["total"], message=now["message"], counts={"so_far": so_far})
 
 
 def _keep(

@@ -8,6 +8,7 @@ import pytest
 
 from agent.parts import Candidate
 from agent.search import Concluded, Discovery, Found, Unfit, discover
+from agent.so_far import Lead
 from backtest import EventLog, Hypothesis
 from backtest.verdict import Bar
 from beton.bench.projects import Project, opened_world
@@ -105,3 +106,17 @@ def test_an_empty_run_tells_how_much_was_tried() -> None:
     assert found.considered
     assert len(found.considered) <= 50
     assert {one.code for one in found.considered} <= {"explained", "chance", "insufficient", "recall"}
+
+
+def test_who_watches_is_told_what_stands_out_before_anything_is_confirmed() -> None:
+    project, singles, log = read()
+    told: list[list[Lead]] = []
+
+    found = discover(project.question, singles, log, noticed=lambda leads: told.append(list(leads)))
+
+    (leads,) = told
+    assert 1 <= len(leads) <= 5
+    assert all(one.lift > 1 for one in leads)
+    assert not found.concluded
+    steps = {one["event"] for one in project.truth["must_label"] if one["label"] == "own_path"}
+    assert not [one for one in leads for clause in one.hypothesis.clauses if steps & {*getattr(getattr(clause, "match", None), "events", ())}]

@@ -47,7 +47,7 @@ async def stream(place: ThePlace, run_id: FromPath[str]) -> ServerSentEvent:
 async def _told(place: Workplace, run: Run) -> AsyncGenerator[ServerSentEventMessage]:
     shown = ""
     for _ in range(LONGEST):
-        now = json.dumps({"status": run.status, **run.progress})
+        now = json.dumps({"status": run.status, **run.progress, "so_far": run.counts.get("so_far", [])})
         if now != shown:
             shown = now
             yield ServerSentEventMessage(event="progress", data=now)

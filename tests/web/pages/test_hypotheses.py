@@ -32,10 +32,10 @@ def test_the_list_has_a_tab_for_each_status_that_there_is(ada, proposed, place):
 
 
 def test_the_list_goes_on_by_key(ada, store, connection):
-    kept_ids = {kept(store, connection, days=number).id for number in range(1, 56)}
+    kept_ids = {kept(store, connection, days=number).id for number in range(1, 31)}
     first = read(ada.get("/hypotheses"))
     second = read(ada.get(next(one["href"] for one in first.all("a", rel="next"))))
-    assert (len(rows(first)), len(rows(second))) == (50, 5)
+    assert (len(rows(first)), len(rows(second))) == (25, 5)
     assert {*rows(first), *rows(second)} == kept_ids
     assert ada.get("/hypotheses?after=hyp_unknown").status_code == 404
 

@@ -30,6 +30,13 @@ def test_step_by_step_to_the_first_proposals(ada, store, place, jobs, clock):
     page = read(ada.get("/start"))
     assert "Searching product" in page.text
     assert page.all("div", **{"data-progress": f"/runs/{run.id}/progress"})
+    with store.transaction() as tx:
+        runs.begin(tx, run.id)
+        seen = [{"sentence": "invited_teammate at least twice", "lift": 3.14}]
+        runs.progress(tx, run.id, done=1, total=2, message="Trying pairs", counts={"so_far": seen})
+    page = read(ada.get("/start"))
+    assert "invited_teammate at least twice" in page.text
+    assert "None of it is confirmed yet" in page.text
     clock.advance(timedelta(minutes=1))
     propose(store, place, connection)
     page = read(ada.get("/start"))
