@@ -53,9 +53,9 @@ LARGEST_BODY = 1_000_000
 """Bytes of a request's body."""
 
 GRACE_SECONDS = 4
-"""How long requests under way may take after the server was told to stop; the jobs have as long again."""
+"""How long requests under way may take after the server was told to stop; the jobs have three more."""
 
-STOPPED_AFTER = 9.0
+STOPPED_AFTER = 8.0
 """Seconds from being told to stop to the end of the process, whatever is still under way then: it resumes, as after a crash."""
 
 

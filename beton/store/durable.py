@@ -41,7 +41,7 @@ APPLICATION = "beton"
 SQLITE_EXECUTOR = "beton-sqlite"
 """On SQLite there is one process, which takes up what the one before it left: hence one id."""
 LOOK_EVERY = timedelta(seconds=5)
-GRACE = timedelta(seconds=5)
+GRACE = timedelta(seconds=3)
 POLL = timedelta(milliseconds=200)
 """SQLite cannot notify: whoever waits for a workflow or a message looks this often."""
 UNFINISHED = ["PENDING", "ENQUEUED", "DELAYED"]
