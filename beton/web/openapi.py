@@ -25,8 +25,10 @@ from beton.web.api import api_router
 from beton.web.api.access_resources import ACCESS_SENT
 from beton.web.api.bodies import TAKEN
 from beton.web.api.persons import SENT_OF_PERSONS, TAKEN_OF_PERSONS
+from beton.web.api.proof_resources import SENT_OF_PROOF
 from beton.web.api.reach_resources import SENT_OF_REACH, TAKEN_OF_REACH
 from beton.web.api.resources import SENT
+from beton.web.api.route_kinds import SENT_OF_KINDS, TAKEN_OF_KINDS
 from beton.web.api.rule_resources import SENT_OF_RULES, TAKEN_OF_RULES
 from beton.web.api.search_resources import SENT_BY_SEARCHES
 from beton.web.api.signal_resources import SENT_OF_SIGNALS
@@ -151,10 +153,10 @@ def _without_false(node: Any) -> Any:
 
 def _bodies() -> dict[str, Any]:
     """Everything that is sent or taken in, by the names of the models."""
-    sent = (*SENT, *SENT_OF_SIGNALS, *SENT_OF_SOURCES, *SENT_OF_RULES, *SENT_OF_REACH, *WEIGHED, *SENT_BY_SEARCHES, *ACCESS_SENT, *SENT_OF_PERSONS)
-    modes: list[Any] = [(model, "serialization") for model in sent] + [
-        (model, "validation") for model in (*TAKEN, *TAKEN_OF_SOURCES, *TAKEN_OF_RULES, *TAKEN_OF_REACH, *TAKEN_OF_PERSONS)
-    ]
+    live = (*SENT_OF_SIGNALS, *SENT_OF_SOURCES, *SENT_OF_RULES, *SENT_OF_REACH, *SENT_OF_KINDS, *SENT_OF_PROOF, *SENT_OF_PERSONS)
+    sent = (*SENT, *live, *WEIGHED, *SENT_BY_SEARCHES, *ACCESS_SENT)
+    taken = (*TAKEN, *TAKEN_OF_SOURCES, *TAKEN_OF_RULES, *TAKEN_OF_REACH, *TAKEN_OF_KINDS, *TAKEN_OF_PERSONS)
+    modes: list[Any] = [(model, "serialization") for model in sent] + [(model, "validation") for model in taken]
     _, whole = models_json_schema(modes, ref_template=_REF)
     return {name: _tidy(schema) for name, schema in whole["$defs"].items()}
 

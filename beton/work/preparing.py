@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from beton.errors import BadInput
+from beton.errors import BadInput, NotFound
 from beton.routing.channels import Channel
 from beton.routing.crm import Difference
 from beton.routing.deliver import ClientFactory
@@ -37,8 +37,8 @@ def set_up(place: Workplace, name_or_id: str, *, actor: str, client_factory: Cli
     return made
 
 
-def difference(place: Workplace, name_or_id: str, signal_id: str, *, client_factory: ClientFactory = open_client) -> Difference:
-    """What sending a signal along a route would change at its receiver, which is read and not written.
+def difference(place: Workplace, name_or_id: str, signal_id: str | None = None, *, client_factory: ClientFactory = open_client) -> Difference:
+    """What sending a signal (the newest one unless named) along a route would change at its receiver, which is read and not written.
 
     Raises the `DestinationError` that it met, `BadInput` for a kind of route that changes nothing that could be compared. To be called where no
     event loop runs.
@@ -48,7 +48,10 @@ def difference(place: Workplace, name_or_id: str, signal_id: str, *, client_fact
     if compare is None:
         raise BadInput(f"A route of kind {route.kind} changes no record.", code="route.no_difference", fix="Send a test along it.")
     with place.store.reading() as tx:
-        signal = signals.get(tx, signal_id)
+        newest = signals.listing(tx, limit=1).data if signal_id is None else []
+        if signal_id is None and not newest:
+            raise NotFound("There is no signal yet.")
+        signal = newest[0] if signal_id is None else signals.get(tx, signal_id)
         if signal.unit_id is None:
             raise BadInput("The unit of this signal was erased.", fix="Choose another signal.")
         message = signal_message(place, tx, signal, f"dry_{signal.id}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -21,9 +22,15 @@ def read() -> tuple[Project, list[Hypothesis], EventLog]:
         return project, singles, project.log(singles)
 
 
-def discovery() -> Discovery:
+@cache
+def searched() -> Discovery:
     project, singles, log = read()
     return discover(project.question, singles, log)
+
+
+def discovery() -> Discovery:
+    """One in which nothing was attempted yet."""
+    return replace(searched(), attempts={}, concluded=False)
 
 
 @cache

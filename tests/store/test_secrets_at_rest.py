@@ -44,9 +44,14 @@ def test_no_secret_lies_in_the_files_either(store: Store, connection: Connection
         assert b"canary" not in file.read_bytes()
 
 
+NAME_OF_A_PROPERTY = "property"
+"""Of names that broke: a name, never a value."""
+
+
 def test_no_column_could_hold_an_event_s_properties() -> None:
     columns = {column.name for table in Row.metadata.tables.values() for column in table.columns}
-    assert not {name for name in columns if ("propert" in name or "payload" in name or "body" in name) and not name.endswith("_sealed")}
+    carrying = {name for name in columns if ("propert" in name or "payload" in name or "body" in name) and not name.endswith("_sealed")}
+    assert carrying == {NAME_OF_A_PROPERTY}
 
 
 def test_the_store_does_not_import_polars() -> None:

@@ -133,7 +133,7 @@ def test_a_real_server_answers_and_stops_when_told(database_dir: Path):
             assert server.stdout is not None
             address = server.stdout.readline().strip()
             assert address == f"http://127.0.0.1:{port}"
-            assert httpx.get(f"{address}/readyz", trust_env=False, timeout=10).json() == {"status": "ready"}
+            assert httpx.get(f"{address}/readyz", trust_env=False, timeout=10).json() == {"status": "ready", "queue_age_seconds": None}
             answer = httpx.get(f"{address}/api/v1/runs", trust_env=False)
             assert answer.status_code == 401
             assert "server" not in answer.headers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from beton.web.api.resources import Sent
 
@@ -142,3 +142,8 @@ class DriftActionRead(Sent):
     """What is done about a live hypothesis that is surely below its promise."""
 
     action: Literal["alarm", "pause", "ask"]
+
+
+SENT_OF_PROOF: tuple[type[BaseModel], ...] = (
+    RealisedRead, PromiseRead, IncrementalRead, AlarmRead, AlarmPage, BrokenNameRead, ScoreRead, RouteScoreRead, ScoreboardRead, DriftActionRead,
+)  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from litestar import get, post, put
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from beton.roles import Permission
 from beton.routing.channels import CHANNELS
@@ -23,7 +23,7 @@ from beton.web.api.resources import Listing, Sent
 from beton.web.injected import TheActor, ThePlace
 from beton.work import calling_reviewers, preparing
 
-OfSignal = Annotated[str, QueryParameter(description="The id of a signal.", max_length=80)]
+OfSignal = Annotated[str | None, QueryParameter(description="The id of a signal; the newest one unless given.", max_length=80)]
 
 
 class SettingRead(Sent):
@@ -74,7 +74,7 @@ class ChangeRead(Sent):
     after: str | None
 
 
-class DifferenceRead(Sent):
+class RouteDifferenceRead(Sent):
     """What sending would change."""
 
     action: Literal["create", "update", "nothing"]
@@ -84,7 +84,7 @@ class DifferenceRead(Sent):
     changes: list[ChangeRead]
 
     @classmethod
-    def of(cls, one: Difference) -> DifferenceRead:
+    def of(cls, one: Difference) -> RouteDifferenceRead:
         return cls(**one.model_dump())
 
 
@@ -145,9 +145,9 @@ def set_up_route(place: ThePlace, actor: TheActor, route: FromPath[str]) -> SetU
     operation_id="readDifference",
     tags=["routes"],
 )
-def read_difference(place: ThePlace, route: FromPath[str], signal_id: OfSignal) -> DifferenceRead:
+def read_difference(place: ThePlace, route: FromPath[str], signal_id: OfSignal = None) -> RouteDifferenceRead:
     """What sending a signal along a route would change in the CRM, which is read and not written."""
-    return DifferenceRead.of(preparing.difference(place, route, signal_id))
+    return RouteDifferenceRead.of(preparing.difference(place, route, signal_id))
 
 
 @get("/reviewers", opt=needs(Permission.READ), sync_to_thread=True, responses=refusals(), operation_id="readReviewers", tags=["workspace"])
@@ -170,3 +170,7 @@ def choose_reviewers(place: ThePlace, actor: TheActor, data: JSONBody[ReviewersB
 
 
 HANDLERS: list[HTTPRouteHandler] = [list_route_kinds, set_up_route, read_difference, read_reviewers, choose_reviewers]
+SENT_OF_KINDS: tuple[type[BaseModel], ...] = (
+    RouteKindList, RouteKindRead, SettingRead, SetUpRead, RouteDifferenceRead, ChangeRead, ReviewersRead,
+)  # fmt: skip
+TAKEN_OF_KINDS: tuple[type[BaseModel], ...] = (ReviewersBody,)

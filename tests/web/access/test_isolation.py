@@ -118,8 +118,9 @@ def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
         inbound_events.keep(tx, [event])
         one = hypotheses.get(tx, row.id)
         alarm = alarms.raise_alarm(tx, one, "ask", basis="all", floor=0.3, fires=40, hits=2, log_e=6.0, last_fired_at=tx.now)
-        reach.suppress(tx, "customers", [Entry("domain", "canary.com")], actor="ada")
-        reach.snooze(tx, Entry("id", "canary"), tx.now + timedelta(days=9), actor="ada")
+        reach.suppress(tx, "customers", [Entry("domain", "canary.com"), Entry("domain", "canary.org")], actor="ada")
+        for number in (1, 2):
+            reach.snooze(tx, Entry("id", f"canary {number}"), tx.now + timedelta(days=9), actor="ada")
         fact = questions.add_fact(tx, connection.id, "canary fact", actor="ada")
         return {
             "hypothesis_id": [row.id, *(one.id for one in more)],
@@ -129,8 +130,8 @@ def theirs(store: Store, connection: Connection) -> dict[str, list[str]]:
             "unit_key": [str(signals.key_of(tx, signals.listing(tx).data[0]))],
             "route": [routes.every(tx)[0].id, "crm"],
             "delivery_id": [deliveries.listing(tx).data[0].id],
-            "suppression_id": [reach.suppressed(tx).data[0].id],
-            "snooze_id": [reach.snoozes(tx)[0].id],
+            "suppression_id": [each.id for each in reach.suppressed(tx).data],
+            "snooze_id": [each.id for each in reach.snoozes(tx)],
             "fact_id": [fact.id],
             "key_id": [key.id],
             "member": [ada.id, ada.email],
@@ -218,8 +219,13 @@ def test_its_own_workspace_finds_it(app: Litestar, stranger: TestClient, store: 
     """Otherwise the test above would be content with ids that nothing has."""
     ada = member(stranger, store, Role.ADMIN)
     for one in sorted(with_ids(app), key=lambda one: ("GET", "PUT", "PATCH", "POST", "DELETE").index(one.method)):
-        answers = [ask(ada, one, path) for path, _ in tries(one, theirs)]
-        assert any(answer.status_code not in (403, 404, 500) for answer in answers) or "missing" in answers[0].text, (one, answers[0].text)
+        answers = []
+        for path, _ in tries(one, theirs):
+            answers.append(ask(ada, one, path))
+            if answers[-1].status_code not in (403, 404, 500):
+                break  # what is left is for the next address that uses one up
+        else:
+            assert "missing" in answers[0].text, (one, answers[0].text)
 
 
 def test_no_listing_shows_anything_of_another(app: Litestar, stranger: TestClient, other: Store, theirs: dict[str, list[str]]):

@@ -138,7 +138,7 @@ def test_without_script_signals_are_answered_all_the_same(eyes: Eyes, store: Sto
         window.get_by_role("link", name="grace@hopper.example").click()
         window.get_by_text("Not a fit, says Ada Lovelace").wait_for()
         window.goto("/routing")
-        window.get_by_text("Add a webhook").click()
+        window.get_by_text("Add a route", exact=True).click()
         window.get_by_label("Name").fill("second")
         window.get_by_label("Address").fill("https://hooks.example.com/x")
         window.get_by_role("button", name="Add", exact=True).click()
