@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agent.screen import Screen
 from backtest import Hypothesis
+from backtest.language import Clause, Did, DidNot, Trend
 from backtest.score import score
 
 MOST = 5
@@ -26,15 +27,21 @@ Noticed = Callable[[Sequence[Lead]], None]
 
 
 def leads(screen: Screen) -> list[Lead]:
-    """The strongest conditions that are of some use, each about other events."""
+    """The strongest conditions that are of some use, each about other events. Values of properties are not told of: most leads are never proposed,
+    and what is not proposed leaves no value behind."""
     found: list[Lead] = []
     told: set[frozenset[str]] = set()
     for one in sorted(screen.entries, key=lambda one: one.log_p)[:LOOKED_AT]:
         about = frozenset(name for clause in one.clauses for name in getattr(getattr(clause, "match", None), "events", ()))
         lift = one.closed.lift
-        if len(found) == MOST or about in told or lift is None or lift <= 1:
+        if len(found) == MOST or about in told or lift is None or lift <= 1 or not all(map(_of_events, one.clauses)):
             continue
         told.add(about)
         if not score(one.hypothesis, one.table.part.log).labels:
             found.append(Lead(one.hypothesis, lift))
     return found
+
+
+def _of_events(clause: Clause) -> bool:
+    """It asks for events and for no value that they carry."""
+    return isinstance(clause, Did | DidNot | Trend) and not clause.match.where
