@@ -67,6 +67,7 @@ def looked_at(world: World, seed: int, error: float) -> list[tuple[int, Sure | N
     return [(*found, verdict.to_json()["verdict"]) for found, verdict in zip(sure, verdicts, strict=True)]
 
 
+@pytest.mark.long
 def test_an_early_verdict_differs_from_the_whole_read_no_more_often_than_stated() -> None:
     error, logs, dice = 0.2, 200, np.random.default_rng(5)
     wrong, stopped = 0, 0

@@ -111,6 +111,7 @@ def test_the_report_says_everything_that_was_agreed() -> None:
     assert [len(row) for row in rows] == [len(columns)] * 2
 
 
+@pytest.mark.long
 def test_a_streamed_report_says_the_same_and_what_was_compared(tmp_path: Path) -> None:
     path = tmp_path / "kept.parquet"
     rivals = ("polars_per_hypothesis",)
