@@ -207,7 +207,8 @@ def _signals(store: Store, drawn: Random, senders: Sequence[Sender], connection:
         at = end - step * (count - number)
         yield {
             "id": _id(drawn, "sig"), "workspace_id": store.workspace_id, "connection_id": connection.id, "hypothesis_id": sender.id,
-            "hypothesis_version": 1, "type": sender.type, "unit_kind": "person", "unit_id": f"person-{number % units}@example.invalid",
+            "hypothesis_version": 1, "type": sender.type, "signal_type": "pql", "unit_kind": "person",
+            "unit_id": f"person-{number % units}@example.invalid",
             "occurrence": number // units + 1, "fired_at": at - timedelta(minutes=drawn.randrange(1, 60)), "detected_at": at,
             "confidence": round(drawn.uniform(0.05, 0.6), 3), "receipts": [_receipt(sender, at, place) for place in range(drawn.randrange(2, 6))],
             "owner_id": owner if number % 20 == 0 else None, "fingerprint": sender.fingerprint,
@@ -254,7 +255,7 @@ def _delivery(drawn: Random, one: dict[str, Any], fingerprint: str, route_id: st
     status = DeliveryStatus.DEAD if drawn.random() < 0.002 else DeliveryStatus.DELIVERED
     return {
         "id": _id(drawn, "dlv"), "workspace_id": one["workspace_id"], "signal_id": one["id"], "route_id": route_id, "status": str(status),
-        "attempts": 1, "message_id": message_id(fingerprint, one, route_id), "created_at": one["detected_at"],
+        "attempts": 1, "attempts_before": 0, "step": 0, "message_id": message_id(fingerprint, one, route_id), "created_at": one["detected_at"],
         "delivered_at": one["detected_at"] if status is DeliveryStatus.DELIVERED else None,
     }  # fmt: skip
 
