@@ -207,7 +207,7 @@ def _signals(store: Store, drawn: Random, senders: Sequence[Sender], connection:
         at = end - step * (count - number)
         yield {
             "id": _id(drawn, "sig"), "workspace_id": store.workspace_id, "connection_id": connection.id, "hypothesis_id": sender.id,
-            "hypothesis_version": 1, "type": sender.type, "signal_type": "pql", "unit_kind": "person",
+            "hypothesis_version": 1, "type": sender.type, "unit_kind": "person",
             "unit_id": f"person-{number % units}@example.invalid",
             "occurrence": number // units + 1, "fired_at": at - timedelta(minutes=drawn.randrange(1, 60)), "detected_at": at,
             "confidence": round(drawn.uniform(0.05, 0.6), 3), "receipts": [_receipt(sender, at, place) for place in range(drawn.randrange(2, 6))],
@@ -237,12 +237,13 @@ def _write(store: Store, told: Filled, drawn: Random, made: list[dict[str, Any]]
 
 
 def _insert(tx: Transaction, row_type: type[Row], rows: Sequence[dict[str, Any]]) -> None:
-    """What `insert_many` writes, by the driver alone: columns are looked at once, not once in each row."""
+    """What `insert_many` writes, by the driver alone: columns and what stands where nothing is said are looked at once, not once in each row."""
     connection, columns = tx.session.connection(), table_of(row_type).c
-    written = {name: columns[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect) for name in rows[0]}
+    unsaid = {name: one.default for name, one in row_type.model_fields.items() if name not in rows[0] and not one.is_required()}
+    written = {name: columns[name].type.dialect_impl(connection.dialect).bind_processor(connection.dialect) for name in (*rows[0], *unsaid)}
     places = ", ".join("?" * len(written))
     into = f"INSERT INTO {row_type.__tablename__} ({', '.join(written)}) VALUES ({places})"
-    values = [tuple(row[name] if write is None else write(row[name]) for name, write in written.items()) for row in rows]
+    values = [tuple(row[name] if write is None else write(row[name]) for name, write in written.items()) for row in (unsaid | one for one in rows)]
     connection.exec_driver_sql(into, values)
 
 
@@ -255,7 +256,7 @@ def _delivery(drawn: Random, one: dict[str, Any], fingerprint: str, route_id: st
     status = DeliveryStatus.DEAD if drawn.random() < 0.002 else DeliveryStatus.DELIVERED
     return {
         "id": _id(drawn, "dlv"), "workspace_id": one["workspace_id"], "signal_id": one["id"], "route_id": route_id, "status": str(status),
-        "attempts": 1, "attempts_before": 0, "step": 0, "message_id": message_id(fingerprint, one, route_id), "created_at": one["detected_at"],
+        "attempts": 1, "message_id": message_id(fingerprint, one, route_id), "created_at": one["detected_at"],
         "delivered_at": one["detected_at"] if status is DeliveryStatus.DELIVERED else None,
     }  # fmt: skip
 

@@ -15,7 +15,6 @@ Unverified: that an empty list clears an attribute, and PATCH of a record by its
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -23,15 +22,14 @@ from typing import Any, Literal
 import httpx
 from pydantic import Field
 
-from beton.errors import BadInput, DestinationError, DestinationRefused, Fault
+from beton.errors import DestinationError, DestinationRefused
 from beton.routing import crm
 from beton.routing.addresses import Resolve, check_url, resolve
 from beton.routing.crm import FIELDS, KEY, Difference, Found, Wanted
 from beton.routing.destinations import ChannelSettings
-from beton.routing.exchange import UNHURRIED, Reply, Service, Silence
+from beton.routing.exchange import UNHURRIED, Reply, Service, Silence, with_token
 from beton.routing.messages import Message
 from beton.routing.outcomes import Outcome
-from beton.routing.pinned import Reach
 from beton.routing.webhook import Patience
 
 API = "https://api.attio.com"
@@ -66,12 +64,11 @@ class AttioSettings(ChannelSettings):
     @property
     def limit_key(self) -> str:
         """One account, whatever is written there."""
-        return f"Attio {hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
+        return crm.account_of("Attio", self.token)
 
     def check(self) -> None:
         """The key's letters, and the address."""
-        if not self.token or not all("!" <= letter <= "~" for letter in self.token):
-            raise BadInput("This is not a key of Attio.", [Fault("token", "This is not a key of Attio.")], code="route.settings_invalid")
+        crm.check_token(self.token, "This is not a key of Attio.")
         check_url(self.base_url, allow_insecure=self.allow_insecure, allow_local=self.allow_local)
 
 
@@ -85,7 +82,7 @@ async def send(
     patience: Patience = UNHURRIED,
 ) -> Outcome:
     """Write one signal; a test reads what Beton's own attributes are, and writes nothing."""
-    service = _service(destination, client, clock, resolve, patience)
+    service = with_token(destination.base_url, destination.token, destination, client, clock, resolve, patience)
     if message.kind == "test":
         return await _tried(destination, service)
     try:
@@ -121,7 +118,7 @@ async def dry_run(
 ) -> Difference:
     """What sending would change. Reads only; raises the `DestinationError` that it met."""
     wished = crm.wanted(message, _SUBJECT[destination.records])
-    found = await _look(_service(destination, client, clock, resolve, patience), destination, wished)
+    found = await _look(with_token(destination.base_url, destination.token, destination, client, clock, resolve, patience), destination, wished)
     if isinstance(found, Outcome):
         raise found.failure or DestinationError("Attio could not be read.")
     return crm.difference(wished, found, create=destination.create, where="Attio")
@@ -136,7 +133,7 @@ async def set_up(
     patience: Patience = UNHURRIED,
 ) -> list[str]:
     """See to it that Beton's own attributes are there; the names of those that were made. Raises the `DestinationError` that it met."""
-    service = _service(destination, client, clock, resolve, patience)
+    service = with_token(destination.base_url, destination.token, destination, client, clock, resolve, patience)
     missing = [one for one in FIELDS if not await _is_there(service, destination, one)]
     for one in missing:
         described = {"title": one.label, "description": one.meaning, "api_slug": one.name, "type": _FORMS[one.form], "config": {}}
@@ -226,9 +223,3 @@ def _failed(reply: Reply | Silence) -> Outcome:
         return reply.outcome()
     message = reply.object.get("message")
     return reply.outcome("retry" if reply.good else None, message if isinstance(message, str) and not reply.good else None)
-
-
-def _service(destination: AttioSettings, client: httpx.AsyncClient, clock: Callable[[], datetime], resolve: Resolve, patience: Patience) -> Service:
-    reach = Reach(destination.allow_insecure, destination.allow_local)
-    headers = {"Authorization": f"Bearer {destination.token}", "Accept": "application/json"}
-    return Service(destination.base_url, headers, (destination.token,), reach, client, clock, resolve, patience)

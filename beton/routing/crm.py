@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
 
-from beton.errors import DestinationError, DestinationRefused
+from beton.errors import BadInput, DestinationError, DestinationRefused, Fault
 from beton.routing.facts import events, one_line, subject
 from beton.routing.messages import Message
 from beton.signals import Value
@@ -27,6 +27,17 @@ LONGEST = 300
 """Characters of a text: batches of records stay within what is read of an answer."""
 
 _EMAIL = re.compile(r"[^@\s<>,;\"]{1,64}@[^@\s<>,;\"]{1,253}\.[^@\s<>,;\".]{2,63}")
+
+
+def check_token(token: str, refusal: str) -> None:
+    """Refuse, in these words, what could not stand in a header."""
+    if not token or not all("!" <= letter <= "~" for letter in token):
+        raise BadInput(refusal, [Fault("token", refusal)], code="route.settings_invalid")
+
+
+def account_of(service: str, token: str) -> str:
+    """What a limit counts together: the account that a token belongs to, as far as can be told without asking."""
+    return f"{service} {hashlib.sha256(token.encode()).hexdigest()[:16]}"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -23,9 +24,9 @@ class ChannelSettings(Value):
     """Whether this machine itself may be called; never stored."""
 
     @property
+    @abstractmethod
     def address(self) -> str:
         """What pages show of it: enough to know it again, nothing secret."""
-        raise NotImplementedError
 
     @property
     def limit_key(self) -> str:

@@ -17,6 +17,7 @@ import orjson
 
 from beton.errors import BadInput, DestinationBadStatus, DestinationError, DestinationGone, DestinationRefused, excerpt
 from beton.routing.addresses import Resolve, allowed_addresses, check_url, host_of, resolve
+from beton.routing.destinations import ChannelSettings
 from beton.routing.outcomes import Kind, Outcome
 from beton.routing.pinned import Reach
 from beton.routing.schedule import seconds_wished
@@ -219,3 +220,17 @@ def _refusal(failure: BadInput | DestinationRefused) -> DestinationRefused:
 def _kind_of(failure: BadInput | DestinationRefused) -> Kind:
     """A name that does not resolve may do so later; all else has to be changed by a person."""
     return "retry" if failure.code == "destination.unknown_host" else "refused"
+
+
+def with_token(
+    base: str,
+    token: str,
+    destination: ChannelSettings,
+    client: httpx.AsyncClient,
+    clock: Callable[[], datetime],
+    resolve: Resolve,
+    patience: Patience,
+) -> Service:
+    """A service that is asked with a bearer token."""
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    return Service(base.rstrip("/"), headers, (token,), Reach(destination.allow_insecure, destination.allow_local), client, clock, resolve, patience)

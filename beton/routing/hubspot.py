@@ -17,7 +17,6 @@ Unverified: the groups address (`/crm/properties/2026-03/{type}/groups`, after v
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,15 +25,14 @@ from typing import Any, Literal
 import httpx
 from pydantic import Field
 
-from beton.errors import BadInput, DestinationError, DestinationRefused, Fault
+from beton.errors import DestinationError, DestinationRefused
 from beton.routing import crm
 from beton.routing.addresses import Resolve, check_url, resolve
 from beton.routing.crm import FIELDS, KEY, Difference, Found, Wanted
 from beton.routing.destinations import ChannelSettings
-from beton.routing.exchange import UNHURRIED, Reply, Service, Silence
+from beton.routing.exchange import UNHURRIED, Reply, Service, Silence, with_token
 from beton.routing.messages import Message
 from beton.routing.outcomes import Kind, Outcome
-from beton.routing.pinned import Reach
 from beton.routing.webhook import Patience
 
 API = "https://api.hubapi.com"
@@ -72,7 +70,7 @@ class HubSpotSettings(ChannelSettings):
     @property
     def limit_key(self) -> str:
         """One account, whatever is written there."""
-        return f"HubSpot {hashlib.sha256(self.token.encode()).hexdigest()[:16]}"
+        return crm.account_of("HubSpot", self.token)
 
     @property
     def batch(self) -> int:
@@ -81,8 +79,7 @@ class HubSpotSettings(ChannelSettings):
 
     def check(self) -> None:
         """The token's letters, and the address."""
-        if not self.token or not all("!" <= letter <= "~" for letter in self.token):
-            raise BadInput("This is not a token of HubSpot.", [Fault("token", "This is not a token of HubSpot.")], code="route.settings_invalid")
+        crm.check_token(self.token, "This is not a token of HubSpot.")
         check_url(self.base_url, allow_insecure=self.allow_insecure, allow_local=self.allow_local)
 
 
@@ -97,7 +94,7 @@ async def send(
 ) -> Outcome:
     """Write one signal; a test reads what Beton's own properties are, and writes nothing."""
     if message.kind == "test":
-        return await _tried(destination, _service(destination, client, clock, resolve, patience))
+        return await _tried(destination, with_token(destination.base_url, destination.token, destination, client, clock, resolve, patience))
     return (await send_many(destination, [message], client=client, clock=clock, resolve=resolve, patience=patience))[0]
 
 
@@ -111,7 +108,7 @@ async def send_many(
     patience: Patience = UNHURRIED,
 ) -> Sequence[Outcome]:
     """Write several signals; each gets its own outcome. Of several about one record, the latest is written."""
-    service = _service(destination, client, clock, resolve, patience)
+    service = with_token(destination.base_url, destination.token, destination, client, clock, resolve, patience)
     outcomes: dict[str, Outcome] = {}
     wishes: dict[str, Wanted] = {}
     for message in messages:
@@ -135,7 +132,7 @@ async def dry_run(
 ) -> Difference:
     """What sending would change. Reads only; raises the `DestinationError` that it met."""
     wished = crm.wanted(message, _SUBJECT[destination.records])
-    service = _service(destination, client, clock, resolve, patience)
+    service = with_token(destination.base_url, destination.token, destination, client, clock, resolve, patience)
     found = await _look(service, destination, {wished.key: wished}, [one.name for one in FIELDS])
     if isinstance(found, Outcome):
         raise found.failure or DestinationError("HubSpot could not be read.")
@@ -153,7 +150,7 @@ async def set_up(
     patience: Patience = UNHURRIED,
 ) -> list[str]:
     """See to it that Beton's own properties are there; the names of those that were made. Raises the `DestinationError` that it met."""
-    service = _service(destination, client, clock, resolve, patience)
+    service = with_token(destination.base_url, destination.token, destination, client, clock, resolve, patience)
     missing = [one for one in FIELDS if not await _is_there(service, destination, one)]
     path = f"/crm/properties/{VERSION}/{destination.records}"
     if missing:
@@ -340,9 +337,3 @@ def _value(name: str, text: object) -> crm.Written:
 def _properties(values: Mapping[str, crm.Written]) -> dict[str, str]:
     """As HubSpot takes them: texts, where an empty one clears the field."""
     return {name: crm.shown(value) or "" for name, value in values.items()}
-
-
-def _service(destination: HubSpotSettings, client: httpx.AsyncClient, clock: Callable[[], datetime], resolve: Resolve, patience: Patience) -> Service:
-    reach = Reach(destination.allow_insecure, destination.allow_local)
-    headers = {"Authorization": f"Bearer {destination.token}", "Accept": "application/json"}
-    return Service(destination.base_url, headers, (destination.token,), reach, client, clock, resolve, patience)

@@ -22,11 +22,10 @@ from pydantic import Field
 from beton.errors import BadInput, DestinationRefused, Fault
 from beton.routing.addresses import Resolve, check_url, resolve
 from beton.routing.destinations import ChannelSettings
-from beton.routing.exchange import UNHURRIED, Reply, Service, Silence
+from beton.routing.exchange import UNHURRIED, Reply, Silence, with_token
 from beton.routing.facts import confidence, one_line, subject
 from beton.routing.messages import Message
 from beton.routing.outcomes import Outcome
-from beton.routing.pinned import Reach
 from beton.routing.webhook import Patience
 
 PER_SECOND = 2.0
@@ -86,7 +85,8 @@ async def annotate(
     patience: Patience = UNHURRIED,
 ) -> Outcome:
     """Leave an annotation unless it is there. A test looks, and writes nothing."""
-    service, path = _service(destination, client, clock, resolve, patience), f"/api/projects/{destination.project_id}/annotations/"
+    service = with_token(destination.host, destination.key, destination, client, clock, resolve, patience)
+    path = f"/api/projects/{destination.project_id}/annotations/"
     mark = f"[beton {one_line(message.message_id, 120)}]"
     reply = await service.ask("GET", f"{path}?search={quote(mark)}&limit=10")
     if isinstance(reply, Silence) or not reply.good:
@@ -114,7 +114,8 @@ async def add_to_cohort(
     patience: Patience = UNHURRIED,
 ) -> Outcome:
     """Add the signal's person to the cohort, where it may be already. A test looks whether the cohort is a static one, and writes nothing."""
-    service, path = _service(destination, client, clock, resolve, patience), f"/api/projects/{destination.project_id}/cohorts/{destination.cohort_id}"
+    service = with_token(destination.host, destination.key, destination, client, clock, resolve, patience)
+    path = f"/api/projects/{destination.project_id}/cohorts/{destination.cohort_id}"
     if message.kind == "test":
         reply = await service.ask("GET", f"{path}/")
         if isinstance(reply, Silence) or not reply.good:
@@ -154,12 +155,6 @@ def _failed(reply: Reply | Silence) -> Outcome:
         return reply.outcome()
     detail = reply.object.get("detail")
     return reply.outcome(said=detail if isinstance(detail, str) else None)
-
-
-def _service(destination: PostHogWrites, client: httpx.AsyncClient, clock: Callable[[], datetime], resolve: Resolve, patience: Patience) -> Service:
-    reach = Reach(destination.allow_insecure, destination.allow_local)
-    headers = {"Authorization": f"Bearer {destination.key}", "Accept": "application/json"}
-    return Service(destination.host.rstrip("/"), headers, (destination.key,), reach, client, clock, resolve, patience)
 
 
 def _refused(field: str, message: str) -> BadInput:

@@ -6,7 +6,7 @@ import secrets
 import sqlalchemy as sa
 from sqlmodel import col
 
-from beton.store import audit, inbound_events, reach
+from beton.store import audit, holdouts, inbound_events, reach
 from beton.store.delivery_tables import DeliveryAttemptRow, DeliveryRow
 from beton.store.records import Erased
 from beton.store.store import Transaction
@@ -28,6 +28,7 @@ def erase_unit(tx: Transaction, connection_id: str, unit_kind: str, unit_id: str
     tx.insert_new(ErasedUnitRow, [row])
     signals = _blank_signals(tx, connection_id, key)
     reach.forget(tx, unit_id)
+    holdouts.forget(tx, key)
     tx.count(sa.delete(BacktestFireRow).where(col(BacktestFireRow.unit_key) == key))
     named = col(LiveMatchRow.unit_id) == unit_id
     if unit_kind == "person":  # accounts remember which of their persons did something, where a hypothesis counts them

@@ -6,6 +6,7 @@ hash: nobody chooses, and doing it again gives the same. Another share is anothe
 
 import hashlib
 import hmac
+import secrets
 from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
@@ -96,6 +97,12 @@ def draw(tx: Transaction, hypothesis: HypothesisRow, fresh: Iterable[tuple[str, 
     )
     out = set(tx.session.execute(held).scalars())
     return {signal_id for signal_id, key in wanted if key in out}
+
+
+def forget(tx: Transaction, key: str) -> None:
+    """Take the key of an erased unit off its draws; which arm each was in stays, and is nobody's any more."""
+    mine = sa.update(HoldoutUnitRow).where(col(HoldoutUnitRow.drawn_key) == key)
+    tx.session.execute(mine.values(drawn_key=f"erased:{secrets.token_hex(16)}"))
 
 
 def drawn(tx: Transaction, holdout: Holdout, version: int) -> list[DrawnUnit]:

@@ -13,7 +13,12 @@ from tests.backtest.random_logs import COHORT, Case, random_case
 from tests.backtest.replay import Replay
 from tests.backtest.replay_oracle import Arrival, Merge, ReplayOracle, Told, World, log_of
 
-MORE = [pytest.param(seed, marks=pytest.mark.long) for seed in range(10_000, 14_000, 50)]
+
+def long(first: int, last: int) -> list[object]:
+    return [pytest.param(seed, marks=pytest.mark.long) for seed in range(first, last, 50)]
+
+
+MORE = long(10_000, 14_000)
 
 
 def world_of(case: Case, dice: Random, *, punctual: bool, duplicates: float = 0.05, merges: float = 0.02) -> World:
@@ -90,17 +95,17 @@ def backtested(case: Case, world: World, live_from: int, approved: int) -> list[
     return sorted((log.units[unit], at) for unit, at in zip(found.unit.tolist(), found.at.tolist(), strict=True) if at >= approved)
 
 
-@pytest.mark.parametrize("first_seed", [0, *MORE])
+@pytest.mark.parametrize("first_seed", [0, *long(50, 200), *MORE])
 def test_punctual_events_give_exactly_the_signals_of_the_backtest(first_seed: int) -> None:
     assert [told for seed in range(first_seed, first_seed + 50) if (told := compared(seed, punctual=True, pushed=False)[0])] == []
 
 
-@pytest.mark.parametrize("first_seed", [1000, *MORE])
+@pytest.mark.parametrize("first_seed", [1000, *long(1050, 1200), *MORE])
 def test_late_twice_and_merged_events_give_the_signals_of_a_backtest_in_order_of_arrival(first_seed: int) -> None:
     assert [told for seed in range(first_seed, first_seed + 50) if (told := compared(seed, punctual=False, pushed=False, merges=0.3)[0])] == []
 
 
-@pytest.mark.parametrize("first_seed", [2000, *MORE])
+@pytest.mark.parametrize("first_seed", [2000, *long(2050, 2100), *MORE])
 def test_pushed_events_and_sweeps_together_give_the_signals_of_a_backtest_in_order_of_arrival(first_seed: int) -> None:
     assert [told for seed in range(first_seed, first_seed + 50) if (told := compared(seed, punctual=False, pushed=True, merges=0.1)[0])] == []
 

@@ -297,12 +297,12 @@ def test_mail_servers_that_hang_keep_no_thread_that_others_need():
     async def all_at_once(port):
         async with open_client(QUICK) as client:
             one = lambda: send(box(port), a_message(), client=client, clock=Clock(), patience=Patience(connect=0.5, status=0.6))  # noqa: E731
-            return await asyncio.gather(*(one() for _ in range(20)))
+            return await asyncio.gather(*(one() for _ in range(60)))
 
     with silent_after([]) as port:
         began, before = time.monotonic(), threading.active_count()
         outcomes = asyncio.run(all_at_once(port))
 
     assert {one.kind for one in outcomes} == {"retry"}
-    assert time.monotonic() - began < 2.0
+    assert time.monotonic() - began < 5.0, "with the six threads that two cores have by default they take six seconds"
     assert threading.active_count() <= before + 64

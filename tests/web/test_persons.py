@@ -11,6 +11,7 @@ from typing import Any
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 from litestar.testing import TestClient
 from psycopg.sql import SQL, Identifier
 
@@ -19,10 +20,13 @@ from beton.logs import JsonLines
 from beton.roles import Permission
 from beton.settings import Settings
 from beton.signals import AttemptOutcome, DeliveryStatus, Finding, Receipt
-from beton.store import api_keys, connections, deliveries, fires, live, reach, routes, runs, signals
+from beton.store import api_keys, connections, deliveries, fires, holdouts, inbound, inbound_events, live, reach, routes, runs, signals
 from beton.store.backup import write_backup
 from beton.store.columns import microseconds
 from beton.store.engines import open_engine
+from beton.store.erasure import DEVICE
+from beton.store.inbound_records import Looked, Taken
+from beton.store.proof_tables import HoldoutUnitRow
 from beton.store.records import BacktestFire, Connection, LiveFired, LiveMatch
 from beton.store.sealing import Sealer
 from beton.store.store import Store
@@ -55,7 +59,10 @@ def connection(store: Store, clock: Clock) -> Connection:
     with store.transaction() as tx:
         made = connections.add(tx, name="shop", host="https://eu.posthog.com", project_id="17", api_key="phx_x", actor="ada")
         routes.add(tx, name="crm", destination=a_webhook("https://hooks.example.com/", "whsec_canaryCANARY"), actor="ada")
+        source, _ = inbound.add(tx, name="posthog", connection_id=made.id, mapping={}, secret=None, actor="ada")
     hypothesis = approved(store, made)
+    with store.transaction() as tx:
+        holdouts.choose(tx, hypothesis.id, 1e-9, actor="ada")  # both are drawn, and sent
     at = clock.now
     for who, account in ((WHO, "acme"), (OTHER, "globex")):
         with store.transaction() as tx:
@@ -72,6 +79,12 @@ def connection(store: Store, clock: Clock) -> Connection:
             run = runs.queue(tx, "backtest", connection_id=made.id)
             fires.keep(tx, made.id, run.id, hypothesis.id, [BacktestFire(unit_kind="person", unit_id=who, fired_at=at, outcome_at=None)])
             reach.suppress(tx, "internal", [reach.Entry("id", who)], actor="ada")
+            said = json.dumps({"distinct_id": who, "email": f"{who}@example.com"})
+            taken = Taken(store.workspace_id, source.id, made.id, f"uuid-of-{account}", at, said)
+            inbound_events.keep(tx, [inbound_events.sealed_row(store.sealer, taken)])
+            keys = " ".join(tx.unit_key(made.id, kind, who) for kind in ("person", DEVICE))
+            row_id = inbound_events.event_id(source.id, taken.event_uuid)
+            inbound_events.settle(tx, [Looked(row_id, "fired", name="invited", at=at, unit_keys=keys)])
     return made
 
 
@@ -127,7 +140,9 @@ def test_erasing_a_person_leaves_no_byte_of_them(admin: TestClient, store: Store
     assert holding(before, WHO) - {"log"}, "there is something to erase"
     clock.advance(timedelta(seconds=1))
     (told,) = ask(admin, "erase", WHO)["data"]
-    assert {name: number for name, number in told["removed"].items() if number} == {"signals": 1, "live_matches": 2, "live_fired": 2}
+    assert {name: number for name, number in told["removed"].items() if number} == {
+        "signals": 1, "live_matches": 2, "live_fired": 2, "inbound_bodies": 1,
+    }  # fmt: skip
     after = everywhere(store, url, log, tmp_path, clock)
     assert holding(after, WHO) == set()
     assert "backup" in holding(after, OTHER), "and the other one is still there"
@@ -145,7 +160,7 @@ def test_who_asks_gets_all_that_is_known_of_one_person(admin: TestClient, connec
     found = ask(admin, "export", WHO, connection="shop")
     about = found["connections"]["shop"]
     assert {name: len(rows) for name, rows in about.items() if rows} == {
-        "signals": 1, "fires_of_backtests": 1, "live_matches": 2, "live_fired": 2, "lists": 1,
+        "signals": 1, "fires_of_backtests": 1, "live_matches": 2, "live_fired": 2, "received_events": 1, "lists": 1,
     }  # fmt: skip
     (signal,) = about["signals"]
     assert signal["unit_id"] == WHO
@@ -153,9 +168,27 @@ def test_who_asks_gets_all_that_is_known_of_one_person(admin: TestClient, connec
     assert signal["deliveries"][0]["tried"][0]["response_head"] == f"no {WHO}"
     assert OTHER not in json.dumps(found)
     ask(admin, "erase", WHO)
+    (received,) = about["received_events"]
+    assert WHO in json.dumps(received)
     left = ask(admin, "export", WHO)["connections"]["shop"]
     assert {name for name, rows in left.items() if rows} == {"erased"}
     assert connection.id
+
+
+def test_the_draw_of_a_holdout_leads_to_nobody_any_more(admin: TestClient, store: Store, connection: Connection) -> None:
+    def drawn() -> dict[str, bool]:
+        with store.reading() as tx:
+            return {row.drawn_key: row.held for row in tx.session.execute(sa.select(HoldoutUnitRow)).scalars()}
+
+    with store.reading() as tx:
+        who, other = (tx.unit_key(connection.id, "person", one) for one in (WHO, OTHER))
+    before = drawn()
+    assert before.keys() == {who, other}
+    ask(admin, "erase", WHO)
+    after = drawn()
+    assert who not in after
+    assert sorted(after.values()) == sorted(before.values()), "the arms are as large as before"
+    assert after[other] == before[other]
 
 
 def test_the_audit_log_says_what_was_done_and_not_to_whom(admin: TestClient) -> None:
