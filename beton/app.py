@@ -44,6 +44,7 @@ from beton.web.observed import Observed
 from beton.web.openapi import openapi
 from beton.web.pages import pages_router
 from beton.web.problems import HANDLERS, add_headers, log_failure
+from beton.web.turns import InTurn
 from beton.work.intake import open_intake
 from beton.work.this_process import wind_down
 from beton.work.ways_out import try_route
@@ -90,6 +91,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncGenerator[None]:
         del app
+        asyncio.get_running_loop().set_default_executor(InTurn())
         yield
         if on_stop is not None:
             await to_thread.run_sync(on_stop)

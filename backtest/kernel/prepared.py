@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from threading import Lock
 from typing import Any, TypeVar
 
 import numpy as np
@@ -27,7 +27,7 @@ class Once:
 
     def __init__(self) -> None:
         self._ready: dict[Key, Any] = {}
-        self._making: dict[Key, Lock] = {}
+        self._made: dict[Key, Future[Any]] = {}
 
     def __contains__(self, key: Key) -> bool:
         return key in self._ready
@@ -35,10 +35,16 @@ class Once:
     def __call__(self, key: Key, make: Callable[[], Made]) -> Made:
         if key in self._ready:
             return self._ready[key]
-        with self._making.setdefault(key, Lock()):
-            if key not in self._ready:
-                self._ready[key] = make()
-        return self._ready[key]
+        mine: Future[Any] = Future()
+        found = self._made.setdefault(key, mine)
+        if found is mine:
+            try:
+                mine.set_result(made := make())
+                self._ready[key] = made
+            except BaseException as error:
+                mine.set_exception(error)
+                raise
+        return found.result()
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ What has never been tried goes before what is tried again: news are worth more t
 from collections.abc import Collection
 from datetime import datetime, timedelta
 from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -315,10 +316,11 @@ def to_value(row: DeliveryRow) -> Delivery:
 def signal_value(tx: Transaction, row: SignalRow | sa.Row[*tuple[Any, ...]]) -> Signal:
     """The frozen value of a row, an object or plain columns, with its unit opened."""
     unit = None if row.unit_sealed is None else tx.sealer.open(row.unit_sealed, tx.place("signal", row.id, SEALED_UNIT))
-    return Signal.model_validate({name: getattr(row, name) for name in _KEPT_OF_SIGNAL} | {"unit_id": unit})
+    return Signal.model_validate(dict(zip(_KEPT_OF_SIGNAL, _kept_of_signal(row), strict=True)) | {"unit_id": unit})
 
 
 _KEPT_OF_SIGNAL = tuple(name for name in Signal.model_fields if name != "unit_id")
+_kept_of_signal = attrgetter(*_KEPT_OF_SIGNAL)
 
 
 def notice_value(row: NoticeRow) -> Notice:

@@ -22,7 +22,6 @@ _SHOWN = sa.select(*(_COLUMNS[name] for name in Hypothesis.model_fields))
 _WITH_IDS = prepared(_SHOWN.where(_COLUMNS.id.in_(sa.bindparam("ids", expanding=True))))
 _BY_STATUS = prepared(sa.select(_COLUMNS.status, sa.func.count()).group_by(_COLUMNS.status))
 _BY_STATUS_IN = Prepared(_BY_STATUS.statement.where(_COLUMNS.connection_id == sa.bindparam("connection")))
-_HOW_MANY = prepared(sa.select(sa.func.count()).select_from(table_of(HypothesisRow)).where(_COLUMNS.status == sa.bindparam("status")))
 _BEST = prepared(
     sa.select(_COLUMNS.rank, _COLUMNS.id, _COLUMNS.name)
     .where(_COLUMNS.status == sa.bindparam("status"))
@@ -84,11 +83,6 @@ def count_by_status(tx: Transaction, *, connection_id: str | None = None) -> dic
     """How many there are in each status; statuses without any are 0."""
     rows = tx.rows(_BY_STATUS) if connection_id is None else tx.rows(_BY_STATUS_IN, connection=connection_id)
     return dict.fromkeys(Status, 0) | {Status(status): int(number) for status, number in rows}
-
-
-def how_many(tx: Transaction, status: Status) -> int:
-    """How many stand there."""
-    return int(tx.rows(_HOW_MANY, status=str(status))[0][0])
 
 
 def names_of_ranked(tx: Transaction, status: Status, *, limit: int) -> dict[str, str]:

@@ -28,6 +28,12 @@ def prepared(statement: sa.Select[*tuple[Any, ...]]) -> Prepared:
     return Prepared(statement.where(*(table.c.workspace_id == sa.bindparam(MINE) for table in owned)))
 
 
+def together(*several: Prepared) -> Prepared:
+    """What each of them finds, in one answer."""
+    found = sa.union_all(*(one.statement for one in several)).subquery()
+    return Prepared(sa.select(*found.c))
+
+
 def _tables(source: sa.FromClause) -> Iterator[sa.FromClause]:
     if isinstance(source, sa.Join):
         yield from _tables(source.left)

@@ -19,8 +19,9 @@ from sqlmodel import col
 from beton.errors import NotFound
 from beton.signals import Account, SuppressionList, Value
 from beton.store import audit
-from beton.store.columns import new_id
+from beton.store.columns import new_id, table_of
 from beton.store.paging import page
+from beton.store.prepared import MINE, Prepared
 from beton.store.reach_tables import SignalAccountRow, SnoozeRow, SuppressionRow
 from beton.store.records import Page
 from beton.store.store import Transaction
@@ -29,6 +30,8 @@ from beton.store.tables import WorkspaceRow
 Named = Literal["id", "domain", "email"]
 STOPPED = "stopped"
 """The workspace's setting that holds who has stopped all sending, since when and why."""
+_WORKSPACE = table_of(WorkspaceRow).c
+_SETTINGS = Prepared(sa.select(_WORKSPACE.settings).where(_WORKSPACE.id == sa.bindparam(MINE)))
 
 
 class Entry(NamedTuple):
@@ -233,7 +236,7 @@ def drop_accounts(tx: Transaction, signal_ids: Collection[str]) -> None:
 
 def stopped(tx: Transaction) -> Stopped | None:
     """Who has stopped all sending, if somebody has."""
-    told = tx.session.execute(sa.select(col(WorkspaceRow.settings)).where(col(WorkspaceRow.id) == tx.workspace_id)).scalar_one().get(STOPPED)
+    told = tx.rows(_SETTINGS)[0].settings.get(STOPPED)
     return None if told is None else Stopped.model_validate(told)
 
 

@@ -62,12 +62,6 @@ _COLUMNS = table_of(RouteRow).c
 _EVERY = prepared(sa.select(*(_COLUMNS[name] for name in Route.model_fields)).order_by(_COLUMNS.name))
 
 
-def troubled(tx: Transaction) -> list[Route]:
-    """Those that are off because of their receivers, by name."""
-    query = sa.select(RouteRow).where(sa.not_(col(RouteRow.enabled)), col(RouteRow.problem).is_not(None)).order_by(col(RouteRow.name))
-    return [_value(row) for row in tx.session.execute(query).scalars()]
-
-
 def destination(tx: Transaction, name_or_id: str) -> Destination:
     """Its settings in clear, for the sender alone."""
     row = _row(tx, name_or_id)

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from threading import local
 from typing import Any
@@ -70,7 +70,11 @@ class Transaction:
     def rows(self, asked: Prepared, **values: Any) -> list[sa.Row[*tuple[Any, ...]]]:
         """What a prepared statement finds: plain columns, several times faster than objects."""
         self.session.flush()  # what was changed before is to be seen
-        return list(self.session.connection().execute(asked.statement, values | {MINE: self.workspace_id}))
+        return list(self._connection.execute(asked.statement, values | {MINE: self.workspace_id}).all())
+
+    @cached_property
+    def _connection(self) -> sa.Connection:
+        return self.session.connection()
 
     def count(self, statement: sa.Update | sa.Delete) -> int:
         """Run an update or a deletion; how many rows it met. What was loaded before is read anew when it is looked at."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from beton.lifecycle import Status
-from beton.store import hypothesis_lists, reach, routes
+from beton.store import reach
 from beton.store.reach import Stopped
-from beton.work.attending import asking
+from beton.store.waiting import waiting
 from beton.work.workplace import Workplace
 
 
@@ -23,8 +22,8 @@ class Navigation:
 
 
 def navigation(place: Workplace) -> Navigation:
-    """Counted anew for each page: the tables have indexes for it."""
+    """Counted anew for each page."""
     with place.store.reading() as tx:
-        waiting = {"review": hypothesis_lists.how_many(tx, Status.PROPOSED), "scoreboard": len(asking(tx))}
-        stopped, paused = reach.stopped(tx), tuple(one.name for one in routes.troubled(tx))
-    return Navigation({name: number for name, number in waiting.items() if number}, stopped, paused)
+        waits, stopped = waiting(tx), reach.stopped(tx)
+    numbers = {"review": waits.proposals, "scoreboard": waits.troubled}
+    return Navigation({name: number for name, number in numbers.items() if number}, stopped, waits.paused)

@@ -7,10 +7,10 @@ misspelt, unknown, revoked or over.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from anyio import to_thread
 from litestar.enums import ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -63,7 +63,7 @@ class Doorkeeper(ASGIMiddleware):
         headers: dict[bytes, str] = {name: value.decode("latin-1") for name, value in scope["headers"]}
         self._door.names.check(headers.get(b"host", ""))
         scope["auth"] = None
-        scope["user"] = caller = await to_thread.run_sync(self._caller, scope, headers)
+        scope["user"] = caller = await asyncio.to_thread(self._caller, scope, headers)
         opt = scope["route_handler"].opt
         if caller is None and not is_public(opt):
             raise Unauthorized("This address needs a session or a key.", fix="Sign in, or send a key as a bearer token in the Authorization header.")

@@ -6,10 +6,10 @@ kept: nothing was done, and the same request may be sent again.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 
-from anyio import to_thread
 from litestar.enums import ScopeType
 from litestar.handlers import HTTPRouteHandler
 from litestar.middleware import ASGIMiddleware
@@ -46,7 +46,7 @@ class Repeats(ASGIMiddleware):
         body = await _read(receive, handler.resolve_request_max_body_size() if isinstance(handler, HTTPRouteHandler) else None)
         told = b"\0".join((scope["method"].encode(), scope["path"].encode(), scope["query_string"], body))
         once = Once(self._store.of(caller.workspace_id), caller.id, key)
-        known = await to_thread.run_sync(once.begin, hashlib.sha256(told).hexdigest())
+        known = await asyncio.to_thread(once.begin, hashlib.sha256(told).hexdigest())
         if known is not None:
             await _answer(send, known)
             return
@@ -54,7 +54,7 @@ class Repeats(ASGIMiddleware):
         try:
             await next_app(scope, _again(body), seen)
         finally:
-            await to_thread.run_sync(once.end, seen.answer)
+            await asyncio.to_thread(once.end, seen.answer)
 
 
 class Once:

@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator
 from typing import Annotated, Any
 
-from anyio import to_thread
 from litestar import Response, get, post
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -77,7 +76,7 @@ def read_run(place: ThePlace, run_id: FromPath[str]) -> RunRead:
 )
 async def follow_run(place: ThePlace, run_id: FromPath[str]) -> ServerSentEvent:
     """The run as server-sent events: `progress` with the run as JSON whenever it has changed, `over` at its end, when the stream closes."""
-    first = await to_thread.run_sync(_run, place, run_id)
+    first = await asyncio.to_thread(_run, place, run_id)
     return ServerSentEvent(_followed(place, first), headers={"X-Accel-Buffering": "no"})
 
 
@@ -91,7 +90,7 @@ async def _followed(place: Workplace, run: Run) -> AsyncGenerator[ServerSentEven
             return
         shown = now
         await asyncio.sleep(LOOK_EVERY)
-        run = await to_thread.run_sync(_run, place, run.id)
+        run = await asyncio.to_thread(_run, place, run.id)
 
 
 def _run(place: Workplace, run_id: str) -> Run:

@@ -19,7 +19,6 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
-from anyio import to_thread
 from litestar.types import ASGIApp, Receive, Send
 
 from beton.errors import BadInput, BetonError, NotFound, StoreError, TooMany
@@ -128,7 +127,7 @@ class Addresses:
             return known.listener
         asking = self._asking.get(digest)
         if asking is None:  # one asks for all who want to know at the same time
-            asking = self._asking[digest] = asyncio.ensure_future(to_thread.run_sync(inbound.listener, self._intake.store, token))
+            asking = self._asking[digest] = asyncio.ensure_future(asyncio.to_thread(inbound.listener, self._intake.store, token))
             asking.add_done_callback(lambda _: self._asking.pop(digest, None))
         elif known is not None:
             return known.listener

@@ -6,12 +6,12 @@ address that came with the click (https://docs.slack.dev/interactivity/handling-
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import orjson
-from anyio import to_thread
 from litestar import Request, Response, post
 from litestar.background_tasks import BackgroundTask
 from litestar.params import FromPath
@@ -32,7 +32,7 @@ async def clicked(request: Request[Any, Any, Any], callbacks: TheCallbacks, work
     strangers = callbacks.check(request)
     body = await request.body()
     timestamp, signature = (request.headers.get(f"x-slack-{name}", "") for name in ("request-timestamp", "signature"))
-    way = await to_thread.run_sync(slack_way, callbacks.place, workspace, route, timestamp, signature, body)
+    way = await asyncio.to_thread(slack_way, callbacks.place, workspace, route, timestamp, signature, body)
     if way is None:
         strangers.count()
         raise Unauthorized("This was not signed by the Slack app of a route.", fix="Give the route the app's signing secret.")
@@ -41,7 +41,7 @@ async def clicked(request: Request[Any, Any, Any], callbacks: TheCallbacks, work
     if pressed is None:
         return Response(None, status_code=200)
     try:
-        standing = await to_thread.run_sync(partial(click, way, pressed, signature, body))
+        standing = await asyncio.to_thread(partial(click, way, pressed, signature, body))
     except NotFound:
         standing = "This signal is not there any more."
     address = _address(payload, way)

@@ -6,10 +6,10 @@ button. Opening alone ends nothing: scanners of mails open every link.
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import Any
 
-from anyio import to_thread
 from litestar import Request, Response, get, post
 from litestar.params import FromPath
 
@@ -34,14 +34,14 @@ async def ask_whether(request: Ask, callbacks: TheCallbacks, token: FromPath[str
 async def end(request: Ask, callbacks: TheCallbacks, token: FromPath[str]) -> Response[str]:
     """No more of these mails, from this moment on."""
     way = await _way(request, callbacks, token)
-    await to_thread.run_sync(end_mails, way)
+    await asyncio.to_thread(end_mails, way)
     return form(request, "unsubscribe.html", address=way.settings.address, ended=True)
 
 
 async def _way(request: Ask, callbacks: TheCallbacks, token: str) -> Way:
     stranger = callbacks.check(request)
     try:
-        return await to_thread.run_sync(partial(mailbox, callbacks.place, token))
+        return await asyncio.to_thread(partial(mailbox, callbacks.place, token))
     except NotFound:
         stranger.count()
         raise

@@ -6,7 +6,6 @@ import asyncio
 import json
 from collections.abc import AsyncGenerator
 
-from anyio import to_thread
 from litestar import Response, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.params import FromPath
@@ -40,7 +39,7 @@ def show_run(page: ThePage, place: ThePlace, run_id: FromPath[str]) -> Response[
 @get("/runs/{run_id:str}/progress", opt=needs(Permission.READ), include_in_schema=False)
 async def stream(place: ThePlace, run_id: FromPath[str]) -> ServerSentEvent:
     """Each change of a run as an event `progress`; `over` at the end."""
-    first = await to_thread.run_sync(_run, place, run_id)
+    first = await asyncio.to_thread(_run, place, run_id)
     return ServerSentEvent(_told(place, first), headers={"Cache-Control": HEADERS["Cache-Control"], "X-Accel-Buffering": "no"})
 
 
@@ -55,7 +54,7 @@ async def _told(place: Workplace, run: Run) -> AsyncGenerator[ServerSentEventMes
             yield ServerSentEventMessage(event="over", data=run.status)
             return
         await asyncio.sleep(EVERY)
-        run = await to_thread.run_sync(_run, place, run.id)
+        run = await asyncio.to_thread(_run, place, run.id)
 
 
 def _run(place: Workplace, run_id: str) -> Run:
