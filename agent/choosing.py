@@ -15,7 +15,7 @@ import numpy as np
 from agent.explained import Explained, Spell, gain
 from agent.parts import Candidate, Part, Parts
 from agent.racer import Racer
-from agent.wordings import FAR_LESS, MOST_WORDINGS, Wordings, one_idea
+from agent.wordings import FAR_LESS, MOST_WORDINGS, Wordings, alike, one_idea
 from backtest import Hypothesis
 from backtest.intervals import FOREVER, Flags, Ints
 from backtest.labels import Label, LabelCode
@@ -212,12 +212,15 @@ class _Race:
                     self._others(wordings, one)
                 if len(self.found.lines) > before:
                     break
+            if told and one is not racer and not alike(one, racer):
+                gone.discard(place)  # they name an event in common, and are not about the same units: another idea after all
+                heapq.heappush(heap, (-worth, place, round_ - 1))
 
     def _others(self, wordings: Wordings, line: Racer) -> None:
         """What the data cannot tell from a line that was taken."""
         shown = 0
         for one in wordings.others(line):
-            if shown < MOST_OTHERS and worth_showing(one.candidate, self.bar):
+            if shown < MOST_OTHERS and alike(one, line) and worth_showing(one.candidate, self.bar):
                 shown += self.found.beside(one, line)
 
     def _wordings(self, best: Racer, worth: float, heap: list[tuple[float, int, int]], gone: set[int], spells: list[Spell]) -> Wordings:

@@ -81,4 +81,9 @@ class Wordings:
 
 def one_idea(first: Racer, second: Racer) -> bool:
     """They name an event in common, or fire for many of the same units."""
-    return bool(first.named & second.named) or (first.like(second).jaccard or 0.0) >= RELATED
+    return bool(first.named & second.named) or alike(first, second)
+
+
+def alike(first: Racer, second: Racer) -> bool:
+    """They fire for many of the same units."""
+    return (first.like(second).jaccard or 0.0) >= RELATED

@@ -20,7 +20,7 @@ from collections.abc import Callable, Collection, Generator, Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from itertools import islice
 from threading import local
 from typing import Any
@@ -57,6 +57,9 @@ class Transaction:
     unit_hash_key: bytes = field(repr=False)
     at_end: list[Callable[[], None]] = field(default_factory=list, repr=False)
     """What is still to be done in this transaction, right before it commits."""
+    _connected: list[sa.Connection] = field(default_factory=list, init=False, repr=False)
+    """The session's connection once it was asked for, since asking takes a while. No `cached_property`: in Python 3.11 those of all transactions
+    share one lock, and whoever waits for the database while holding it is waited for by whoever has the database."""
 
     def place(self, table: str, row: str, column: str) -> Place:
         """Where a secret of this workspace lives."""
@@ -70,11 +73,9 @@ class Transaction:
     def rows(self, asked: Prepared, **values: Any) -> list[sa.Row[*tuple[Any, ...]]]:
         """What a prepared statement finds: plain columns, several times faster than objects."""
         self.session.flush()  # what was changed before is to be seen
-        return list(self._connection.execute(asked.statement, values | {MINE: self.workspace_id}).all())
-
-    @cached_property
-    def _connection(self) -> sa.Connection:
-        return self.session.connection()
+        if not self._connected:
+            self._connected.append(self.session.connection())
+        return list(self._connected[0].execute(asked.statement, values | {MINE: self.workspace_id}).all())
 
     def count(self, statement: sa.Update | sa.Delete) -> int:
         """Run an update or a deletion; how many rows it met. What was loaded before is read anew when it is looked at."""
