@@ -214,7 +214,7 @@ class _Race:
                     break
             if told and one is not racer and not alike(one, racer):
                 gone.discard(place)  # they name an event in common, and are not about the same units: another idea after all
-                heapq.heappush(heap, (-worth, place, round_ - 1))
+                heapq.heappush(heap, (worth, place, round_ - 1))
 
     def _others(self, wordings: Wordings, line: Racer) -> None:
         """What the data cannot tell from a line that was taken."""

@@ -13,6 +13,7 @@ from backtest import EventLog, Hypothesis, score
 from backtest.fires import first_matches
 from backtest.intervals import Codes
 from backtest.matching import EventMatch
+from backtest.power import IN_A_SEARCH, least_support_for
 from backtest.split import cut_at, earlier
 from backtest.verdict import Bar, judge
 from beton.bench.projects import Project
@@ -30,10 +31,12 @@ OF_NO_USE = STEPS | {"twin", "progress"}
 @dataclass(frozen=True)
 class Sought:
     """One planted cause. `jaccard` is that of the shown line that is most like it, `place` (from 1) the first line that says the same. `findable`:
-    on the discovering part the cause itself has the least support of which anything may be concluded."""
+    on the discovering part the cause itself has the least support of which anything may be concluded; `supported`: and so many fires there that a
+    lift as large as its own shows in a search with a probability of 0.8 (numbers section 9)."""
 
     cause: str
     findable: bool
+    supported: bool
     jaccard: float
     place: int | None
     recommended: bool
@@ -106,13 +109,20 @@ def _sought(name: str, cause: Hypothesis, log: EventLog, lines: Sequence[Codes],
     alike = [_jaccard(fired, line) for line in lines]
     place = next((number for number, one in enumerate(alike, 1) if one >= ALIKE), None)
     again = any(_jaccard(fired, line) >= ALIKE for line in clearing)
-    return Sought(name, _findable(cause, log), max(alike, default=0.0), place, again)
+    findable, supported = _support(cause, log)
+    return Sought(name, findable, supported, max(alike, default=0.0), place, again)
 
 
-def _findable(cause: Hypothesis, log: EventLog) -> bool:
-    """Numbers section 9, for the cause itself, on the part that a search may look at."""
+def _support(cause: Hypothesis, log: EventLog) -> tuple[bool, bool]:
+    """Numbers section 9, for the cause itself, on the part that a search may look at: the least of which anything may be concluded, and what its lift
+    (as the whole window has it, where luck has evened out more) needs to show among thousands of hypotheses."""
     cut = cut_at(cause, log)
-    return cut is not None and not score(cause, earlier(log, cause, cut)).insufficient
+    known = None if cut is None else score(cause, earlier(log, cause, cut))
+    if known is None or known.insufficient:
+        return False, False
+    whole = score(cause, log)
+    needed = least_support_for(whole.precision / whole.lift, whole.lift, IN_A_SEARCH) if whole.precision and whole.lift else None
+    return True, needed is not None and known.sample_size >= needed
 
 
 def _fired(hypothesis: Hypothesis, log: EventLog) -> Codes:

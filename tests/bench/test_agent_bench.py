@@ -157,8 +157,8 @@ def test_a_rival_that_cannot_run_says_why() -> None:
 def a_list(**more: Any) -> Shown:
     """A perfect list of two lines."""
     sought = (
-        Sought("P1", findable=True, jaccard=0.95, place=1, recommended=True),
-        Sought("P2", findable=True, jaccard=0.85, place=10, recommended=True),
+        Sought("P1", findable=True, supported=True, jaccard=0.95, place=1, recommended=True),
+        Sought("P2", findable=True, supported=True, jaccard=0.85, place=10, recommended=True),
     )
     told: dict[str, Any] = {
         "world": "shop",
@@ -187,17 +187,25 @@ def test_a_perfect_list_holds_every_bound() -> None:
 
 
 def test_a_cause_below_the_tenth_line_is_not_recovered() -> None:
-    late = a_list(sought=(Sought("P1", findable=True, jaccard=0.9, place=11, recommended=True),))
+    late = a_list(sought=(Sought("P1", findable=True, supported=True, jaccard=0.9, place=11, recommended=True),))
 
     assert not holding(*[late] * 20)["recovered"]
     assert not holding(*[late] * 20)["recovered_all"]
 
 
 def test_a_cause_with_too_little_support_is_left_out_and_counted() -> None:
-    lost = a_list(sought=(Sought("P1", findable=False, jaccard=0.1, place=None, recommended=False), *a_list().sought[1:]))
+    lost = a_list(sought=(Sought("P1", findable=False, supported=False, jaccard=0.1, place=None, recommended=False), *a_list().sought[1:]))
 
     assert holding(lost)["recovered"]
     assert [one["not_findable"] for one in agent_figures.causes([lost])] == [1, 0]
+
+
+def test_a_cause_that_a_search_can_hardly_show_counts_as_missed_but_not_against_its_world() -> None:
+    weak = a_list(sought=(Sought("P1", findable=True, supported=False, jaccard=0.1, place=None, recommended=False), *a_list().sought[1:]))
+
+    assert not holding(*[weak] * 20)["recovered"]
+    assert holding(*[weak] * 20)["recovered_all"]
+    assert [one["not_supported"] for one in agent_figures.causes([weak])] == [1, 0]
 
 
 @pytest.mark.parametrize(
@@ -216,7 +224,8 @@ def test_each_fault_breaks_its_bound(broken: dict[str, object], figure: str) -> 
 
 
 def test_a_bad_model_that_pushes_a_cause_out_or_a_false_line_in_is_noticed() -> None:
-    worse = a_list(sought=(a_list().sought[0], Sought("P2", findable=True, jaccard=0.85, place=None, recommended=False)), confounded=1)
+    missed = Sought("P2", findable=True, supported=True, jaccard=0.85, place=None, recommended=False)
+    worse = a_list(sought=(a_list().sought[0], missed), confounded=1)
     same = [Run(null=False, without=a_list(), models={"bad": a_list()})]
     harmed = [Run(null=False, without=a_list(), models={"bad": worse})]
 
