@@ -16,7 +16,7 @@ from beton.store import routes
 from beton.web.access.policy import needs
 from beton.web.injected import TheHands, ThePlace
 from beton.web.pages.page import FormFields, Page, ThePage, of_one_instant, text
-from beton.work import dispatching
+from beton.work import calling_reviewers, dispatching
 from beton.work.ways_out import add_route
 
 AT_ONCE = 25
@@ -74,6 +74,13 @@ def subscribe(page: ThePage, place: ThePlace, route: FromPath[str], data: FormFi
     return page.go("/routing")
 
 
+@post("/routing/reviewers", status_code=200, sync_to_thread=True, opt=needs(Permission.MANAGE_SETTINGS), include_in_schema=False)
+def tell_reviewers(page: ThePage, place: ThePlace, data: FormFields) -> Response[str]:
+    """Along which route reviewers are told that proposals wait, if any."""
+    calling_reviewers.choose_route(place, text(data, "route") or None, actor=page.actor)
+    return page.go("/routing")
+
+
 @get("/routing/deliveries/{delivery_id:str}", sync_to_thread=True, opt=needs(Permission.READ_ROUTES), include_in_schema=False)
 def show(page: ThePage, place: ThePlace, delivery_id: FromPath[str]) -> Response[str]:
     """One delivery with every attempt."""
@@ -123,6 +130,7 @@ def _overview(page: Page, place: ThePlace, asked: dict[str, str], *, after: str 
         limit=AT_ONCE,
         after=after or None,
     )
+    told = calling_reviewers.chosen_route(place)
     shown: dict[str, Any] = {"again": "", "made": None, "secret": "", "tried": None, "refused": None, "written": {"name": "", "url": ""}} | more
     return page.render(
         "routing/overview.html",
@@ -135,6 +143,8 @@ def _overview(page: Page, place: ThePlace, asked: dict[str, str], *, after: str 
         periods=AGAIN,
         counted=dispatching.COUNTED,
         again_possible=_again,
+        tells_reviewers=told.id if told else "",
+        reaching_people=[one.route for one in found.routes if one.route.kind in calling_reviewers.KINDS],
         **shown,
     )
 
@@ -144,4 +154,4 @@ def _again(one: dispatching.Logged) -> bool:
     return one.delivery.status in (DeliveryStatus.DEAD, DeliveryStatus.FAILED) and not mistaken
 
 
-HANDLERS: list[HTTPRouteHandler] = [overview, add, try_out, switch, subscribe, show, retry, resolve, retry_all]
+HANDLERS: list[HTTPRouteHandler] = [overview, add, try_out, switch, subscribe, tell_reviewers, show, retry, resolve, retry_all]

@@ -5,6 +5,7 @@ import pytest
 from beton.routing.channels import CHANNELS
 from beton.routing.forms import form_fields
 from beton.store import routes
+from beton.work.calling_reviewers import chosen_route
 from tests.routing import fake_hubspot
 from tests.routing.apis import listening
 from tests.routing.fake_slack import TOKEN
@@ -34,6 +35,20 @@ def test_a_channel_is_added_with_where_its_buttons_answer(ada, store):
     assert (route.kind, route.notices) == ("slack", True)
     assert f"/slack/{store.workspace_id}/{route.id}" in made.text
     assert TOKEN not in made.text + ada.get("/routing").text
+
+
+def test_reviewers_are_told_along_a_route_that_reaches_people(ada, reviewer, place):
+    assert "Tell reviewers" not in ada.get("/routing").text
+    ada.post("/routing/new/slack", {"name": "sales", "token": TOKEN, "channel": "C0123456789"})
+    with place.store.reading() as tx:
+        route = routes.get(tx, "sales")
+    assert ada.post("/routing/reviewers", {"route": route.id}).status_code == 303
+    assert chosen_route(place) == route
+    assert "signals, proposals that wait" in read(ada.get("/routing")).text
+    assert reviewer.post("/routing/reviewers", {"route": ""}).status_code == 403
+    assert ada.post("/routing/reviewers", {"route": "rte_nobody"}).status_code == 404
+    assert ada.post("/routing/reviewers", {"route": ""}).status_code == 303
+    assert chosen_route(place) is None
 
 
 def test_what_is_refused_stays_written_but_for_its_secrets(ada):
