@@ -107,6 +107,7 @@ def waited_until_ready(port: int) -> None:
     raise AssertionError("the server did not come up")
 
 
+@pytest.mark.long
 def test_a_worker_whose_receiver_never_answers_ends_in_time_and_loses_nothing(
     started: Callable[..., subprocess.Popen[str]], store: Store, silent: tuple[str, threading.Event]
 ) -> None:

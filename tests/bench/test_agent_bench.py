@@ -290,6 +290,7 @@ def test_every_figure_comes_with_its_bound_and_every_rival_with_its_row(small_wo
     assert [one["rival"] for one in told["rivals"] if one["measured_on"] == "later"] == [*RIVALS, "pysubgroup"]
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_figures(small_world: str) -> None:
     once, again = (run_agent_bench(2, seeds=1, given=(small_world,), parts=("recovery",), processes=1) for _ in range(2))
 

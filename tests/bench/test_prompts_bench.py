@@ -19,12 +19,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict:
     return run_prompts_bench(2, given=["freemium"], folders=["", str(folder)], scale=0.3)
 
 
+@pytest.mark.long
 def test_every_prompt_is_asked_in_every_world(found: dict) -> None:
     assert [(one["world"], one["prompt"]) for one in found["rows"][:4]] == [("freemium", name) for name in ("mine", "task", "again", "last")]
     assert all(one["asked"] >= 1 for one in found["rows"])
     assert found["model"] == "scripted-good"
 
 
+@pytest.mark.long
 def test_a_good_model_answers_all_of_them_usably_and_notes_what_it_saw(found: dict) -> None:
     by = {one["prompt"]: one for one in found["rows"][:4]}
 
@@ -34,12 +36,14 @@ def test_a_good_model_answers_all_of_them_usably_and_notes_what_it_saw(found: di
     assert by["last"]["noted"] >= 1
 
 
+@pytest.mark.long
 def test_a_change_of_words_has_another_digest_and_rows_of_its_own(found: dict) -> None:
     first, second = found["rows"][:4], found["rows"][4:]
 
     assert [one["prompt"] for one, other in zip(first, second, strict=True) if one["digest"] != other["digest"]] == ["last"]
 
 
+@pytest.mark.long
 def test_the_table_has_a_cell_for_each_column(found: dict) -> None:
     assert {len(one) for one in rows(found)} == {len(COLUMNS)}
 

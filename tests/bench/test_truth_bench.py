@@ -93,6 +93,7 @@ def test_the_watch_rings_after_a_fall_and_seldom_without() -> None:
     assert np.median(found.fires_to_alarm) <= 120
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_runs(small_world: str) -> None:
     assert null.of_world(small_world, 4, 0, 2) == null.of_world(small_world, 4, 0, 2)
 

@@ -78,7 +78,7 @@ def pushed(world: World, now: int, arrivals: Sequence[Arrival]) -> list[Arrived]
     return [Arrived(str(row.uuid), row.event, row.person, row.person, {}, {}, instant(row.at), instant(now), row.properties) for row in rows]
 
 
-@pytest.mark.parametrize("push", [False, True])
+@pytest.mark.parametrize("push", [pytest.param(False, marks=pytest.mark.long), True])
 def test_late_twice_and_merged_events_are_told_as_a_backtest_in_order_of_arrival_would(
     push: bool, store: Store, clock: Clock, tmp_path: Path
 ) -> None:

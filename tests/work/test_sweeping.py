@@ -50,7 +50,8 @@ def still_to_come(batch: Sequence[Hypothesis], log: ServedLog, since: int = APPR
 # --- replay ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("step", [timedelta(days=13), pytest.param(timedelta(days=3, hours=5), marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("step", [timedelta(days=13), timedelta(days=3, hours=5)])
 def test_sweeps_send_exactly_the_fires_of_the_backtest(workshop: Open, log: ServedLog, step: timedelta) -> None:
     batch, bench = telling(log, WHOLE, APPROVED), workshop(APPROVED)
     rows = bench.approve(batch, TESTED)
@@ -338,6 +339,7 @@ def test_a_steady_sweep_of_three_hypotheses_of_two_unit_kinds_asks_at_most_five_
     print(f"queries and signals per sweep: {counts}")
 
 
+@pytest.mark.long
 def test_the_live_state_stays_small(workshop: Open, log: ServedLog) -> None:
     """One entry per unit; of trailing spans no more than the look-back, of first spans nothing outside of them, once all is settled."""
     batch, bench = [*telling(log, WHOLE, APPROVED), VIEWS, INVITES], workshop(APPROVED)

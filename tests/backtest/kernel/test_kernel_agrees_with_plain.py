@@ -17,6 +17,7 @@ from tests.backtest.engine_log import engine_log, only_what_the_plan_asks
 from tests.backtest.random_logs import random_case
 
 PAIRS, CHUNK = 10_000, 500
+MORE = [pytest.param(seed, marks=pytest.mark.long) for seed in range(PAIRS // 2, PAIRS, CHUNK)]
 
 
 def flat(counts: Tally) -> dict[str, Any]:
@@ -47,7 +48,7 @@ def differences(hypothesis: Hypothesis, log: EventLog, result: Result) -> list[s
     return told + [f"{name}: plain {want}, kernel {getattr(result, name)}" for name, want in sizes.items() if want != getattr(result, name)]
 
 
-@pytest.mark.parametrize("first_seed", range(0, PAIRS, CHUNK))
+@pytest.mark.parametrize("first_seed", [*range(0, PAIRS // 2, CHUNK), *MORE])
 def test_the_kernel_agrees_with_the_plain_evaluator_on_random_logs(first_seed: int) -> None:
     for seed in range(first_seed, first_seed + CHUNK):
         case = random_case(seed)
