@@ -62,6 +62,7 @@ def _duckdb(history: History, threads: int) -> Any:
     import duckdb
 
     connection = duckdb.connect()
+    connection.execute("set enable_progress_bar = false")  # it would stand in the JSON where no script's name tells that nobody watches
     connection.execute(f"set threads = {threads}")
     connection.execute(f"set memory_limit = '{MEMORY_GB}GB'")
     for of_accounts, prefix in ((False, ""), (True, "account_")):
