@@ -81,8 +81,8 @@ TOLD = {
     "recommended": "clears the default bar, judged by its confirmed numbers",
     "not_findable": "a cause is left out of a world of a seed where, on the discovering part, it has itself fewer than 20 fires with a complete "
     "horizon, 5 true positives or 30 converters: nothing may be concluded from less",
-    "not_supported": "a cause counts for recovered_all where it has on the discovering part the fires that its lift needs to show at a level of "
-    "1e-5 with a probability of 0.8; it counts for recovered all the same",
+    "not_supported": "a cause counts all the same where it has on the discovering part fewer fires than its lift needs to show at a level of 1e-5 "
+    "with a probability of 0.8",
     "null": "worlds without causes; of a folder that holds its events, its own with ages at the outcome shuffled among units of the same entry week",
     "rivals": "learn from the units that entered in the window before the cut, at a look every 3 days, from counts of the same events and values, "
     "without the events that are steps of the outcome itself, which ours may not use either; measured on the units that entered after the cut, at "

@@ -52,10 +52,9 @@ def _measured(prefix: str, lists: Sequence[Shown]) -> Iterator[tuple[str, Figure
     sought = [one for each in lists for one in each.sought if one.findable]
     told = f"planted causes of which one of the first lines says the same (Jaccard of the units that fire >= {ALIKE:g})"
     yield f"{prefix}recovered", about_at_least(sum(one.recovered for one in sought), len(sought), LEVEL, told)
-    whole = [each for each in lists if any(one.supported for one in each.sought)]
-    hits = sum(all(one.recovered for one in each.sought if one.supported) for each in whole)
-    told = "worlds of a seed in whose first lines all planted causes are that have the support a search needs"
-    yield f"{prefix}recovered_all", about_at_least(hits, len(whole), LEVEL, told)
+    whole = [each for each in lists if any(one.findable for one in each.sought)]
+    hits = sum(all(one.recovered for one in each.sought if one.findable) for each in whole)
+    yield f"{prefix}recovered_all", about_at_least(hits, len(whole), LEVEL, "worlds of a seed in whose first lines all planted causes are")
     clear = sum(len(each.recommended) for each in lists)
     steps = sum(len(each.steps) for each in lists)
     yield f"{prefix}steps_recommended", none_of(steps, clear, "recommended lines that name a step on the outcome's own path or a consequence")

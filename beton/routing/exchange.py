@@ -184,6 +184,20 @@ class Service:
         return max(0, round((self.clock() - began).total_seconds() * 1000))
 
 
+def with_token(
+    base: str,
+    token: str,
+    destination: ChannelSettings,
+    client: httpx.AsyncClient,
+    clock: Callable[[], datetime],
+    resolve: Resolve,
+    patience: Patience,
+) -> Service:
+    """A service that is asked with a bearer token."""
+    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
+    return Service(base.rstrip("/"), headers, (token,), Reach(destination.allow_insecure, destination.allow_local), client, clock, resolve, patience)
+
+
 class _Trace:
     """Notes whether a request began to leave this machine."""
 
@@ -220,17 +234,3 @@ def _refusal(failure: BadInput | DestinationRefused) -> DestinationRefused:
 def _kind_of(failure: BadInput | DestinationRefused) -> Kind:
     """A name that does not resolve may do so later; all else has to be changed by a person."""
     return "retry" if failure.code == "destination.unknown_host" else "refused"
-
-
-def with_token(
-    base: str,
-    token: str,
-    destination: ChannelSettings,
-    client: httpx.AsyncClient,
-    clock: Callable[[], datetime],
-    resolve: Resolve,
-    patience: Patience,
-) -> Service:
-    """A service that is asked with a bearer token."""
-    headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
-    return Service(base.rstrip("/"), headers, (token,), Reach(destination.allow_insecure, destination.allow_local), client, clock, resolve, patience)

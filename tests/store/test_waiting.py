@@ -5,6 +5,7 @@ from beton.store import alarms, routes, workspaces
 from beton.store.records import Connection
 from beton.store.store import Store
 from beton.store.waiting import Waiting, waiting
+from beton.work.attending import asking
 from tests.store.steps import a_webhook, approved, proposed
 
 NOTHING = Waiting(proposals=0, troubled=0, paused=())
@@ -12,7 +13,9 @@ NOTHING = Waiting(proposals=0, troubled=0, paused=())
 
 def waits(store: Store) -> Waiting:
     with store.reading() as tx:
-        return waiting(tx)
+        found = waiting(tx)
+        assert found.troubled == len(asking(tx)), "the frame counts what the scoreboard lists"
+        return found
 
 
 def test_nothing_waits_in_a_new_workspace(store: Store) -> None:

@@ -71,7 +71,7 @@ class Eyes:
         )
         context.add_cookies([{"name": "beton_session", "value": self.token, "url": self.address}])
         window = context.new_page()
-        window.set_default_timeout(30_000)
+        window.set_default_timeout(10_000)
         window.on("request", self._noted)
         window.on("pageerror", lambda error: self.errors.append(str(error)))
         window.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
